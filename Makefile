@@ -1,0 +1,31 @@
+# The commands of this project. `make help` lists them.
+
+PYTHON ?= python3
+PORT   ?= 3000
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run token start-api test lint format lock clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@echo "Setting up $(VENV) (once)" >&2
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements-dev.txt)"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
+	@touch $@
+
+lock: $(READY) ## Compile both requirements files from pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --no-strip-extras --group dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile $(LOCK) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
+
+LOCK := --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+clean: ## Remove what was set up and built
+	rm -rf $(VENV) .aws-sam .local
