@@ -27,5 +27,15 @@ lock: $(READY) ## Compile both requirements files from pyproject.toml
 
 LOCK := --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
+# `sam build` calls these, one a function, with the folder to fill in ARTIFACTS_DIR.
+build-CreatePaymentFunction: FUNCTION := create_payment
+build-GetPaymentFunction: FUNCTION := get_payment
+build-CreatePaymentFunction build-GetPaymentFunction:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target "$(ARTIFACTS_DIR)" \
+	  --platform manylinux2014_$(ARCH) --python-version 3.13 --only-binary=:all: --require-hashes -r requirements.txt
+	cp -R shared $(FUNCTION) "$(ARTIFACTS_DIR)/"
+
+ARCH ?= x86_64
+
 clean: ## Remove what was set up and built
 	rm -rf $(VENV) .aws-sam .local

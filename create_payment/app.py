@@ -1,0 +1,18 @@
+"""POST /payment: create a payment, once for every Idempotency-Key."""
+
+from http import HTTPStatus
+
+from shared.http import Call, Reply, endpoint
+from shared.models import PaymentRequest
+from shared.repository import payments
+
+
+@endpoint
+def handler(call: Call) -> Reply:
+    """Take a `PaymentRequest`; answer 201 with the payment, new or made by the same call before."""
+    request = PaymentRequest.parse(call.json())
+    payment, is_new = payments().create(request.to_payment(call.caller, call.idempotency_key))
+    headers = {"Location": f"/payment?paymentId={payment.payment_id}"}
+    if not is_new:
+        headers["Idempotent-Replayed"] = "true"
+    return Reply(HTTPStatus.CREATED, payment.to_json(), headers, {"paymentId": payment.payment_id})

@@ -1,0 +1,87 @@
+"""A payment, and how it is named.
+
+Plain Python, without Pydantic: the read path validates nothing but an id, and need not pay for
+more on a cold start.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import dataclass
+
+from shared.money import to_major
+
+PAYMENT_ID_RULE = "must be pay_ and 32 characters from a-z and 2-7"
+_ID = re.compile(r"pay_[a-z2-7]{32}")
+
+
+@dataclass(frozen=True)
+class Payment:
+    """A payment as it is kept and shown.
+
+    Attributes:
+        payment_id: `pay_` and 32 characters.
+        owner: the `sub` of the token that created it; never shown.
+        amount_minor: minor units of the currency (ISO 4217).
+        status: PENDING, until there is more to say.
+        created_at: UTC, RFC 3339 with milliseconds.
+    """
+
+    payment_id: str
+    owner: str
+    amount_minor: int
+    currency: str
+    description: str | None
+    metadata: dict[str, str]
+    status: str
+    created_at: str
+    updated_at: str
+
+    def to_json(self) -> str:
+        """Return the payment as a client sees it, the amount as an exact JSON number."""
+        fields = {
+            "amountMinor": self.amount_minor,
+            "currency": self.currency,
+            "status": self.status,
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+            "description": self.description,
+            "metadata": self.metadata,
+        }
+        amount = to_major(self.amount_minor, self.currency)
+        # json.dumps knows no exact decimal, so the number is written here.
+        return f'{{"paymentId": "{self.payment_id}", "amount": {amount}, {json.dumps(fields)[1:]}'
+
+    def is_same_request(self, other: "Payment") -> bool:
+        """Whether both were asked for alike: by one caller, for the same money and purpose."""
+        return (
+            self.owner == other.owner
+            and self.amount_minor == other.amount_minor
+            and self.currency == other.currency
+            and self.description == other.description
+            and self.metadata == other.metadata
+        )
+
+
+def new_payment_id(owner: str, idempotency_key: str | None) -> str:
+    """Return an id: always the same one for an owner's key, a random one without a key.
+
+    The id is the key's record. Two creates with one key meet at one item of the table, which one
+    conditional write lets only the first of them make.
+    """
+    if idempotency_key is None:
+        return _payment_id(secrets.token_bytes(20))
+    # JSON keeps the two apart: no owner and key run together into another pair's bytes.
+    name = json.dumps(["payment", owner, idempotency_key]).encode()
+    return _payment_id(hashlib.sha256(name).digest()[:20])
+
+
+def is_payment_id(text: str) -> bool:
+    """Whether this could be the id of a payment."""
+    return _ID.fullmatch(text) is not None
+
+
+def _payment_id(unique: bytes) -> str:
+    return f"pay_{base64.b32encode(unique).decode().lower()}"

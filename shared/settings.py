@@ -1,0 +1,29 @@
+"""What the functions are told by their environment, read once and in one place."""
+
+import os
+from functools import cache
+from typing import NamedTuple
+
+
+class Settings(NamedTuple):
+    """The functions' settings.
+
+    Attributes:
+        table_name: the DynamoDB table of payments.
+        allowed_origin: the web origin that browsers may call from, or `*`.
+        is_sam_local: whether `sam local` runs the function: it has no authorizer.
+    """
+
+    table_name: str
+    allowed_origin: str
+    is_sam_local: bool
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this execution environment."""
+    return Settings(
+        table_name=os.environ["TABLE_NAME"],
+        allowed_origin=os.environ["ALLOWED_ORIGIN"],
+        is_sam_local=os.environ.get("AWS_SAM_LOCAL") == "true",
+    )

@@ -1,0 +1,119 @@
+"""Fixtures for every test: an environment like a function's, events like API Gateway's."""
+
+import copy
+import io
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from create_payment.app import handler as create_payment
+from get_payment.app import handler as get_payment
+from shared import http, repository, settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give every test a function's environment, and nothing of the machine's."""
+    for name in ("AWS_PROFILE", "AWS_SAM_LOCAL", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("TABLE_NAME", "payments")
+    monkeypatch.setenv("ALLOWED_ORIGIN", "*")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "payment-api")
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    settings.settings.cache_clear()
+    repository.payments.cache_clear()
+
+
+@pytest.fixture
+def logs() -> Iterator[io.StringIO]:
+    """Return where the functions' log lines go during the test."""
+    stream = io.StringIO()
+    handler = http._logger().registered_handler
+    before = handler.setStream(stream)
+    yield stream
+    handler.setStream(before)
+
+
+class Response(SimpleNamespace):
+    """A function's answer, as the client sees it."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def errors(self) -> dict[str, str]:
+        return {error["field"]: error["message"] for error in self.json["errors"]}
+
+
+class Client:
+    """Calls the handlers as API Gateway does, for one signed-in user."""
+
+    def __init__(self, user: str | None = None) -> None:
+        self.user = user or str(uuid.uuid4())
+
+    def create(
+        self, body: object = None, key: str | None = None, headers: dict[str, Any] | None = None
+    ) -> Response:
+        event = proxy_event("create_payment", self.user)
+        text = body if isinstance(body, str) or body is None else json.dumps(body)
+        event["body"] = text
+        event["multiValueHeaders"].pop("Idempotency-Key")
+        if key is not None:
+            event["multiValueHeaders"]["idempotency-key"] = [key]
+        for name, value in (headers or {}).items():
+            event["multiValueHeaders"].pop("Content-Type", None)
+            event["multiValueHeaders"][name] = value if isinstance(value, list) else [value]
+        return call(create_payment, event)
+
+    def get(self, *payment_ids: str) -> Response:
+        event = proxy_event("get_payment", self.user)
+        event["queryStringParameters"] = {"paymentId": payment_ids[-1]} if payment_ids else None
+        event["multiValueQueryStringParameters"] = (
+            {"paymentId": list(payment_ids)} if payment_ids else None
+        )
+        return call(get_payment, event)
+
+
+def proxy_event(name: str, user: str | None = None) -> dict[str, Any]:
+    """Return the sample event, from `user` where one is named."""
+    event: dict[str, Any] = copy.deepcopy(json.loads((ROOT / f"events/{name}.json").read_text()))
+    if user:
+        event["requestContext"]["authorizer"]["claims"]["sub"] = user
+    return event
+
+
+def call(handler: Callable[..., Any], event: dict[str, Any]) -> Response:
+    """Send the event through JSON, as Lambda does, and return what API Gateway would send."""
+    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), None)))
+    assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}
+    return Response(status=answer["statusCode"], headers=answer["headers"], text=answer["body"])
+
+
+@pytest.fixture
+def alice() -> Client:
+    return Client()
+
+
+@pytest.fixture
+def bob() -> Client:
+    return Client()

@@ -1,0 +1,63 @@
+"""A real store for the handlers: moto's server, and DynamoDB Local where one answers."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from samcli.yamlhelper import yaml_parse
+
+from tests.conftest import ROOT
+
+DYNAMODB_LOCAL_URL = os.environ.get("DYNAMODB_LOCAL_URL")
+
+
+@pytest.fixture(scope="session", params=["moto", *(["dynamodb-local"] * bool(DYNAMODB_LOCAL_URL))])
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Return the endpoint of a store that speaks DynamoDB."""
+    if request.param == "moto":
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
+        return
+    yield DYNAMODB_LOCAL_URL
+
+
+@pytest.fixture(scope="session")
+def table(store_url: str) -> Iterator[tuple[Any, str]]:
+    """Create the table from the template's own properties; return a client and its name."""
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=store_url,
+        region_name="eu-central-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    properties = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["PaymentsTable"][
+        "Properties"
+    ]
+    name = f"payments-{uuid.uuid4()}"
+    client.create_table(
+        TableName=name,
+        **{key: properties[key] for key in ("BillingMode", "AttributeDefinitions", "KeySchema")},
+    )
+    yield client, name
+    client.delete_table(TableName=name)
+
+
+@pytest.fixture(autouse=True)
+def store(
+    function_environment: None,
+    table: tuple[Any, str],
+    store_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[Any, str]:
+    """Point the functions at the store, as a deployment's environment does."""
+    monkeypatch.setenv("TABLE_NAME", table[1])
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", store_url)
+    return table
