@@ -21,6 +21,20 @@ $(READY): requirements-dev.txt
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
 	@touch $@
 
+test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
+	$(BIN)/pytest -n auto
+
+lint: $(READY) ## Check style, types, who imports whom, and the template
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/cfn-lint template.yaml
+
+format: $(READY) ## Put the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 lock: $(READY) ## Compile both requirements files from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --no-strip-extras --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile $(LOCK) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
