@@ -1,68 +1,82 @@
 """Card numbers in free text: found, so that they can be refused.
 
-Who stores a card number is in PCI DSS scope; this service stays out of it. A run of digits is taken
-for a card number when a network issues numbers of that beginning and length (ISO/IEC 7812) and the
-check digit is right, so that an order number is not.
+Who stores a card number is in PCI DSS scope; this service stays out of it. Digits are taken for a
+card number when a network issues numbers of that beginning and length (ISO/IEC 7812) and the check
+digit is right, so that an order number is not.
 """
 
 import re
-from collections.abc import Iterator
+from itertools import accumulate
 
-# The lengths of a network's numbers, and the ranges that they begin with.
-NETWORKS: dict[str, tuple[range, list[tuple[str, str]]]] = {
-    "American Express": (range(15, 16), [("34", "34"), ("37", "37")]),
-    "Diners Club": (range(14, 20), [("300", "305"), ("3095", "3095"), ("36", "36"), ("38", "39")]),
-    "Discover": (range(16, 20), [("6011", "6011"), ("644", "649"), ("65", "65")]),
-    "JCB": (range(16, 20), [("3528", "3589")]),
-    "Maestro": (
-        range(12, 20),
-        [
-            ("5018", "5018"),
-            ("5020", "5020"),
-            ("5038", "5038"),
-            ("6304", "6304"),
-            ("6759", "6759"),
-            ("6761", "6763"),
-        ],
-    ),
-    "Mastercard": (range(16, 17), [("51", "55"), ("2221", "2720")]),
-    "Mir": (range(16, 20), [("2200", "2204")]),
-    "RuPay": (range(16, 17), [("60", "60"), ("81", "82"), ("508", "508")]),
-    "UnionPay": (range(16, 20), [("62", "62")]),
-    "Visa": (range(13, 20, 3), [("4", "4")]),
-}
+# What a network's numbers begin with, from the first to the last four digits, and their lengths.
+NETWORKS: tuple[tuple[str, str, range], ...] = (
+    ("2200", "2204", range(16, 20)),  # Mir
+    ("2221", "2720", range(16, 17)),  # Mastercard
+    ("3000", "3059", range(14, 20)),  # Diners Club
+    ("3095", "3095", range(14, 20)),
+    ("3400", "3499", range(15, 16)),  # American Express
+    ("3528", "3589", range(16, 20)),  # JCB
+    ("3600", "3699", range(14, 20)),  # Diners Club
+    ("3700", "3799", range(15, 16)),  # American Express
+    ("3800", "3999", range(14, 20)),  # Diners Club
+    ("4000", "4999", range(13, 20, 3)),  # Visa
+    ("5018", "5018", range(12, 20)),  # Maestro
+    ("5020", "5020", range(12, 20)),
+    ("5038", "5038", range(12, 20)),
+    ("5080", "5089", range(16, 17)),  # RuPay
+    ("5100", "5599", range(16, 17)),  # Mastercard
+    ("6000", "6099", range(16, 20)),  # Discover, RuPay
+    ("6200", "6299", range(16, 20)),  # UnionPay
+    ("6304", "6304", range(12, 20)),  # Maestro
+    ("6440", "6599", range(16, 20)),  # Discover, RuPay
+    ("6759", "6759", range(12, 20)),  # Maestro
+    ("6761", "6763", range(12, 20)),
+    ("8100", "8299", range(16, 17)),  # RuPay
+)
 
 _SEPARATOR = r"[ \u00a0\u2010-\u2015-]"
-_DIGIT_GROUPS = re.compile(rf"\d+(?:{_SEPARATOR}+\d+)*")
+_DIGIT_GROUPS = re.compile(rf"\d+(?:{_SEPARATOR}+\d+)+|\d{{12,}}")
 
 
 def has_card_number(text: str) -> bool:
     """Whether a card number stands in the text, its digits together or in groups."""
-    return any(_is_card_number(number) for number in _numbers(text))
+    return any(_holds_one(run.group()) for run in _DIGIT_GROUPS.finditer(text))
 
 
-def _numbers(text: str) -> Iterator[str]:
-    """Yield every number that neighbouring groups of digits make together, up to 19 digits."""
-    for run in _DIGIT_GROUPS.finditer(text):
-        groups = re.split(f"{_SEPARATOR}+", run.group())
-        for start in range(len(groups)):
-            number = ""
-            for group in groups[start:]:
-                number += "".join(str(int(digit)) for digit in group)  # ٤ is a 4 as well
-                if len(number) > 19:
-                    break
-                yield number
-
-
-def _is_card_number(number: str) -> bool:
-    return _luhn_holds(number) and any(
-        len(number) in lengths
-        and any(first <= number[: len(first)] <= last for first, last in beginnings)
-        for lengths, beginnings in NETWORKS.values()
+def _holds_one(run: str) -> bool:
+    """Whether neighbouring groups of digits make a card number together."""
+    groups = [group for group in re.split(_SEPARATOR, run) if group]
+    bounds = list(accumulate(map(len, groups), initial=0))
+    digits = [int(digit) for digit in "".join(groups)]  # ٤ is a 4 as well
+    number = "".join(map(str, digits))
+    luhn = _running_luhn_sums(digits)
+    ends = set(bounds[1:])
+    return any(
+        start + length in ends
+        and (luhn[length + start & 1][start + length] - luhn[length + start & 1][start]) % 10 == 0
+        for start in bounds[:-1]
+        for first, last, lengths in NETWORKS
+        if first <= number[start : start + 4] <= last
+        for length in lengths
     )
 
 
-def _luhn_holds(number: str) -> bool:
-    """ISO/IEC 7812-1, annex B: every second digit from the right is doubled."""
-    digits = [int(digit) for digit in reversed(number)]
-    return (sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])) % 10 == 0
+def _running_luhn_sums(digits: list[int]) -> tuple[list[int], list[int]]:
+    """Return the sums up to each digit for numbers that end at an even and at an odd position.
+
+    ISO/IEC 7812-1, annex B: counted from a number's last digit, every second one is doubled and its
+    digits added. Differences of running sums check any stretch in one step, however many there are.
+    """
+    even, odd = (
+        list(
+            accumulate(
+                (
+                    sum(divmod(2 * digit, 10)) if (position - end) % 2 == 0 else digit
+                    for position, digit in enumerate(digits)
+                ),
+                initial=0,
+            )
+        )
+        for end in (0, 1)
+    )
+    return even, odd
