@@ -192,8 +192,9 @@ class UserPool:
                 made = self._moto._get_user(email)  # no API sets a sub
                 made.id = str(uuid5(NAMESPACE_URL, f"mailto:{email}"))
                 made.update_attributes([{"Name": "sub", "Value": made.id}])
-        except (BotoCoreError, ClientError) as error:
-            raise LocalError(f"user {name!r}: {error}") from None
+        except ClientError as error:
+            message = error.response["Error"]["Message"]
+            raise LocalError(f"no user can be named {name!r}: {message}") from None
         return email
 
 

@@ -73,7 +73,12 @@ class Gateway:
         if len(body) > MAX_BODY:
             raise RefusedError("REQUEST_TOO_LARGE", "the body is larger than 10 MB")
         if isinstance(route.target, Mock):
-            return Response(route.target.body, route.target.status, route.target.headers)
+            return Response(
+                route.target.body,
+                route.target.status,
+                route.target.headers,
+                content_type="application/json",
+            )
         claims = None
         if route.auth:
             claims = authorize(call.header(route.auth.header), route.auth, self._keys)

@@ -151,8 +151,10 @@ class Template:
             return self._template["Parameters"][name]["Default"]
         resource = self._template["Resources"][name]
         if resource["Type"] == "AWS::Lambda::Alias":
-            alias = self._resolve(resource["Properties"])
-            return f"{_arn('AWS::Lambda::Function', alias['FunctionName'])}:{alias['Name']}"
+            function, alias = (
+                self._resolve(resource["Properties"][key]) for key in ("FunctionName", "Name")
+            )
+            return f"{_arn('AWS::Lambda::Function', function)}:{alias}"
         return self.ids.get(name, name)
 
     def _get_att(self, argument: str | list[str]) -> str:
