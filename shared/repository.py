@@ -7,6 +7,7 @@ second is handed the item that stands there.
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from secrets import token_hex
 from typing import Any, TypeVar
 
 import boto3
@@ -18,8 +19,7 @@ from shared.errors import IdempotencyKeyReused, PaymentNotFound, StoreUnavailabl
 from shared.payment import Payment
 from shared.settings import settings
 
-# Two tries of at most three seconds end well within the function's timeout. A write that is tried
-# again because its answer was lost is recognised by its item (see create).
+# Two tries of at most three seconds end well within the function's timeout.
 CLIENT_CONFIG = Config(
     connect_timeout=1,
     read_timeout=2,
@@ -60,18 +60,22 @@ class PaymentRepository:
             IdempotencyKeyReused: its id is taken by another payment.
             StoreUnavailable: it may or may not have been stored.
         """
+        # Tells this call's own write from another's: botocore tries a write again when its answer
+        # was lost, and then meets the item that it made itself.
+        write_id = {"S": token_hex(8)}
         try:
             _reach(
                 self._client.put_item,
                 TableName=self._table_name,
-                Item=_to_item(payment),
+                Item={**_to_item(payment), "writeId": write_id},
                 ConditionExpression="attribute_not_exists(paymentId)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
-            existing = _from_item(refusal.response["Item"])
-            if existing == payment:
-                return payment, True  # by an earlier try of this very call, whose answer was lost
+            item = refusal.response["Item"]
+            existing = _from_item(item)
+            if item["writeId"] == write_id:
+                return existing, True
             if not existing.is_same_request(payment):
                 raise IdempotencyKeyReused("take a new Idempotency-Key for each payment") from None
             return existing, False
