@@ -48,7 +48,9 @@ def listen(port: int) -> socket.socket:
 def serve(server: socket.socket, app: "WSGIApplication") -> str:
     """Answer calls on the socket, in a thread, until the process ends; return the URL."""
     _, port = server.getsockname()
-    # A bound socket, because make_server exits the process by itself when it finds a port taken.
-    wsgi = make_server(HOST, port, app, True, request_handler=_RequestHandler, fd=server.detach())
+    with server:  # make_server takes a copy; left to itself, it exits where a port is taken
+        wsgi = make_server(
+            HOST, port, app, threaded=True, request_handler=_RequestHandler, fd=server.fileno()
+        )
     Thread(target=wsgi.serve_forever, daemon=True).start()
     return f"http://{HOST}:{port}"

@@ -60,7 +60,7 @@ def _guide(
     url: str, curls: list[str], aws_url: str, store_url: str, tables: list[str]
 ) -> Iterator[str]:
     port = url.rpartition(":")[2]
-    yield f"\n{url} is up. An edit counts from the next call on; Ctrl-C ends it all.\n"
+    yield f"\n{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n"
     for curl in curls:
         yield f"  {curl}\n"
     make = "make -s token" + ("" if port == str(loopback.DEFAULT_PORT) else f" PORT={port}")

@@ -66,7 +66,7 @@ def main() -> None:
         try:
             say(answer=_call(handler, **json.loads(line)), sources=_sources(root))
         except Exception as error:  # noqa: BLE001
-            traceback.print_exception(type(error), error, error.__traceback__)
+            traceback.print_exception(error)
             say(error=f"{_where(error, root)}: {_words(error)}", sources=_sources(root))
 
 
