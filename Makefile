@@ -21,6 +21,14 @@ $(READY): requirements-dev.txt
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
 	@touch $@
 
+run: $(READY) ## Run the API on this machine, no Docker, no AWS (PORT=3000; DYNAMODB=http://... keeps the data there)
+	@$(BIN)/python -m local serve --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
+
+# AS is a variable of make's own (the assembler) until somebody sets it.
+token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000)
+	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE),--scope "$(SCOPE)") $(if $(EXPIRED),--expired) \
+	  $(if $(filter-out default,$(origin AS)),--as "$(AS)")
+
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto
 

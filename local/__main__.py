@@ -1,0 +1,60 @@
+"""The laptop's commands: `python -m local serve`, `python -m local token`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from local import LocalError, tokens
+from local.loopback import DEFAULT_PORT
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    command = commands.add_parser("serve", help="run the API on this machine")
+    command.add_argument("--port", type=int, default=DEFAULT_PORT)
+    command.add_argument("--dynamodb", metavar="URL", help="keep the data there, not in memory")
+    command.add_argument("--template", type=Path, default=Path("template.yaml"))
+    command.set_defaults(run=_serve)
+
+    command = commands.add_parser("token", help="print an access token for the API that runs")
+    command.add_argument("--port", type=int, default=DEFAULT_PORT)
+    command.add_argument("--as", dest="user", default=tokens.DEFAULT_USER)
+    command.add_argument("--scope", default="", help="scopes, separated by spaces (default: all)")
+    command.add_argument("--expired", action="store_true")
+    command.set_defaults(run=_token)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> None:
+    # The machine's AWS profile, region and proxy play no part here.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ["NO_PROXY"] = "*"
+    from local.serve import serve  # noqa: PLC0415 - a second of imports that a token does not need
+
+    serve(options.template.absolute(), options.port, options.dynamodb)
+
+
+def _token(options: argparse.Namespace) -> None:
+    print(tokens.fetch(options.port, options.user, options.scope, expired=options.expired))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""Lambda: each function in processes of its own, one event at a time in each.
+
+As in Lambda, an idle process is used again and a concurrent call gets another one. Unlike there, a
+process whose code was edited is replaced before the next call.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from importlib.util import cache_from_source
+from pathlib import Path
+from threading import BoundedSemaphore, Timer
+from typing import Any
+from uuid import uuid4
+
+from local import LocalError
+from local.aws import ACCESS_KEY
+from local.refusal import RefusedError
+from local.stack import Function
+from local.template import ACCOUNT, REGION
+
+_MAX_PROCESSES = 10  # of one function; further calls wait
+_INIT_SECONDS = 30
+_INTEGRATION_SECONDS = 29  # API Gateway's quota
+
+
+class Functions:
+    """The functions of a stack, by name."""
+
+    def __init__(self, functions: Iterable[Function], endpoints: Mapping[str, str]) -> None:
+        """Prepare the functions; `endpoints` are variables that lead them to AWS's stand-ins."""
+        self._pools = {function.name: _Pool(function, endpoints) for function in functions}
+
+    def start(self) -> None:
+        """Start a process of each function, all at once.
+
+        Raises:
+            LocalError: a handler does not import: where and why, in one line.
+        """
+        try:
+            started = [(pool, pool.spawn()) for pool in self._pools.values()]
+            for pool, process in started:
+                process.wait_until_ready()
+                pool.release(process)
+        except RefusedError as error:
+            raise LocalError(str(error)) from None
+
+    def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
+        """Return the function's answer to an event.
+
+        Raises:
+            RefusedError: it does not import, failed, crashed, or took too long.
+        """
+        return self._pools[name].invoke(event)
+
+    def stop(self) -> None:
+        """Kill every process, busy or not."""
+        for pool in self._pools.values():
+            pool.stop()
+
+
+class _Pool:
+    def __init__(self, function: Function, endpoints: Mapping[str, str]) -> None:
+        self._function = function
+        self._environment = _environment(function, endpoints)
+        self._places = BoundedSemaphore(_MAX_PROCESSES)
+        self._idle: deque[_Process] = deque()
+        self._all: set[_Process] = set()
+
+    def spawn(self) -> "_Process":
+        process = _Process(self._function, self._environment)
+        self._all.add(process)
+        return process
+
+    def release(self, process: "_Process") -> None:
+        self._idle.append(process)
+
+    def invoke(self, event: Mapping[str, Any]) -> Any:
+        with self._places:
+            process = self._take()
+            try:
+                return process.call(event)
+            finally:
+                self.release(process)
+
+    def _take(self) -> "_Process":
+        while self._idle:
+            process = self._idle.pop()
+            if process.is_usable():
+                return process
+            process.end()
+            self._all.discard(process)
+        process = self.spawn()
+        process.wait_until_ready()
+        return process
+
+    def stop(self) -> None:
+        for process in list(self._all):
+            process.kill()
+
+
+class _Process:
+    """A process of worker.py."""
+
+    def __init__(self, function: Function, environment: Mapping[str, str]) -> None:
+        self._function = function
+        self._started = time.time_ns()
+        self._sources: dict[str, tuple[int, int] | None] = {}
+        # -I: none of this process's PYTHON variables. A session of its own: Ctrl-C in the terminal
+        # is not for the worker, whose stdin ends when this process does.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-u", Path(__file__).with_name("worker.py")],
+            cwd=function.code,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            bufsize=1,
+            start_new_session=True,
+        )
+
+    def wait_until_ready(self) -> None:
+        """Wait until the handler is imported.
+
+        Raises:
+            RefusedError: it does not import.
+        """
+        try:
+            self._hear(_INIT_SECONDS)
+        except RefusedError:
+            self.end()
+            raise
+
+    def call(self, event: Mapping[str, Any]) -> Any:
+        function = self._function
+        context = {
+            "request_id": str(uuid4()),
+            "function_arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function.name}",
+            "seconds": function.timeout,
+        }
+        assert self._process.stdin  # noqa: S101 - a pipe, as asked for
+        with suppress(BrokenPipeError):  # then there is nothing to hear either
+            self._process.stdin.write(json.dumps({"event": event, "context": context}) + "\n")
+        return self._hear(min(function.timeout, _INTEGRATION_SECONDS))
+
+    def _hear(self, seconds: int) -> Any:
+        """Return the worker's next answer; kill it when there is none in time."""
+        assert self._process.stdout  # noqa: S101
+        name = self._function.name
+        deadline = time.monotonic() + seconds
+        timer = Timer(seconds, self._process.kill)
+        timer.start()
+        line = self._process.stdout.readline()
+        timer.cancel()
+        if not line:
+            status = self._process.wait()
+            if time.monotonic() < deadline:
+                raise RefusedError("DEFAULT_5XX", f"{name}: exited with status {status}")
+            gave_up_first = seconds < self._function.timeout
+            kind = "INTEGRATION_TIMEOUT" if gave_up_first else "DEFAULT_5XX"
+            raise RefusedError(kind, f"{name}: timed out after {seconds} s")
+        reply = json.loads(line)
+        for file in reply.get("sources", []):
+            self._sources.setdefault(file, _stamp(file))
+        if "error" in reply:
+            raise RefusedError("DEFAULT_5XX", f"{name}: {reply['error']}")
+        return reply.get("answer")
+
+    def is_usable(self) -> bool:
+        """Tell whether the process runs, and runs the code as it is now."""
+        edited = [
+            file
+            for file, stamp in self._sources.items()
+            # Newer than the process: edited while it was imported, perhaps after it was read.
+            if _stamp(file) != stamp or not stamp or stamp[0] > self._started
+        ]
+        for file in edited:
+            # Python tells a stale .pyc by whole seconds and size: too coarse for quick edits.
+            Path(cache_from_source(file)).unlink(missing_ok=True)
+        return not edited and self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill the process, and let go of what it held."""
+        self.kill()
+        self._process.communicate()
+
+
+def _stamp(file: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(file)  # noqa: PTH116 - for every file on every call
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _environment(function: Function, endpoints: Mapping[str, str]) -> dict[str, str]:
+    """Return all that the function sees: the template's variables and Lambda's own."""
+    ours = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    return {
+        **ours,
+        **function.environment,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+        "LAMBDA_TASK_ROOT": str(function.code),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "_HANDLER": function.handler,
+        **endpoints,
+    }

@@ -1,0 +1,193 @@
+"""A REST API's Lambda proxy integration: HTTP request → event, a function's answer → HTTP response.
+
+API Gateway Developer Guide, "Lambda proxy integrations in API Gateway" and "Important notes".
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+from uuid import uuid4
+
+from werkzeug import Request, Response
+
+from local.loopback import RAW_HEADERS
+from local.refusal import RefusedError
+from local.stack import Api, Route
+from local.template import ACCOUNT
+
+# Of a function's headers, those that API Gateway keeps for itself.
+_REMAPPED = {
+    "authorization",
+    "connection",
+    "content-length",
+    "content-md5",
+    "date",
+    "host",
+    "server",
+    "transfer-encoding",
+    "upgrade",
+    "www-authenticate",
+}
+_NOT_IAM = (
+    "cognitoIdentityPoolId",
+    "accountId",
+    "cognitoIdentityId",
+    "caller",
+    "principalOrgId",
+    "accessKey",
+    "cognitoAuthenticationType",
+    "cognitoAuthenticationProvider",
+    "userArn",
+    "user",
+)
+_ANSWER_KEYS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
+
+
+class Call:
+    """One HTTP call, with the names that AWS gives it.
+
+    Attributes:
+        path: as the template has it, without the stage.
+        context: the event's requestContext, as far as it is known before the call is routed.
+    """
+
+    def __init__(self, request: Request, api: Api) -> None:
+        self.request = request
+        prefix = f"/{api.stage}"
+        in_stage = request.path == prefix or request.path.startswith(f"{prefix}/")
+        self.path = (request.path.removeprefix(prefix) or "/") if in_stage else request.path
+        self._raw: list[tuple[str, str]] = request.environ[RAW_HEADERS]
+        now = datetime.now(timezone.utc)
+        seconds = int(now.timestamp())
+        self._trace_id = self.header("X-Amzn-Trace-Id") or (
+            f"Root=1-{seconds:08x}-{secrets.token_hex(12)}"
+        )
+        self.context: dict[str, Any] = {
+            "httpMethod": request.method,
+            "extendedRequestId": base64.b64encode(secrets.token_bytes(11)).decode(),
+            "requestTime": f"{now:%d/%b/%Y:%H:%M:%S +0000}",
+            "path": f"{prefix}{self.path}",
+            "accountId": ACCOUNT,
+            "protocol": request.environ["SERVER_PROTOCOL"],
+            "stage": api.stage,
+            "domainPrefix": request.host.split(".")[0],
+            "requestTimeEpoch": int(now.timestamp() * 1000),
+            "requestId": str(uuid4()),
+            "identity": {
+                **dict.fromkeys(_NOT_IAM),
+                "sourceIp": request.remote_addr,
+                "userAgent": self.header("User-Agent"),
+            },
+            "domainName": request.host,
+            "deploymentId": "local",
+            "apiId": api.id,
+        }
+
+    def header(self, name: str) -> str | None:
+        """Return the last value of a request header."""
+        values = [value for key, value in self._raw if key.lower() == name.lower()]
+        return values[-1] if values else None
+
+    def response_headers(self) -> dict[str, str]:
+        """Return what API Gateway adds to every response."""
+        return {
+            "x-amzn-RequestId": self.context["requestId"],
+            "x-amz-apigw-id": self.context["extendedRequestId"],
+            "X-Amzn-Trace-Id": self._trace_id,
+        }
+
+    def event(
+        self,
+        route: Route,
+        parameters: Mapping[str, str],
+        claims: Mapping[str, str] | None,
+        body: bytes,
+    ) -> dict[str, Any]:
+        """Return the event of the function behind `route`: a REST API's, format 1.0."""
+        replaced = {"connection", "x-amzn-trace-id", "x-forwarded-port", "x-forwarded-proto"}
+        headers = _grouped(
+            [
+                *((name, value) for name, value in self._raw if name.lower() not in replaced),
+                ("X-Amzn-Trace-Id", self._trace_id),
+                ("X-Forwarded-For", str(self.request.remote_addr)),
+                ("X-Forwarded-Port", str(self.request.environ["SERVER_PORT"])),
+                ("X-Forwarded-Proto", self.request.scheme),
+            ]
+        )
+        query = {name: list(values) for name, values in self.request.args.lists()}
+        resource = {
+            "resourceId": hashlib.sha256(route.path.encode()).hexdigest()[:6],
+            "resourcePath": route.path,
+        }
+        authorizer = {} if claims is None else {"authorizer": {"claims": dict(claims)}}
+        return {
+            "resource": route.path,
+            "path": self.path,
+            "httpMethod": self.request.method,
+            "headers": _last(headers),
+            "multiValueHeaders": headers,
+            "queryStringParameters": _last(query) or None,
+            "multiValueQueryStringParameters": query or None,
+            "pathParameters": dict(parameters) or None,
+            "stageVariables": None,
+            "requestContext": {**resource, **self.context, **authorizer},
+            "body": body.decode("utf-8", "replace") if body else None,
+            "isBase64Encoded": False,
+        }
+
+
+def response(answer: Any) -> Response:
+    """Return a function's answer as the HTTP response that API Gateway makes of it.
+
+    Raises:
+        RefusedError: the answer is malformed.
+    """
+    if not isinstance(answer, dict) or set(answer) - _ANSWER_KEYS:
+        raise RefusedError("DEFAULT_5XX", f"malformed answer of the function: {answer!r:.100}")
+    try:
+        body = answer.get("body") or ""
+        headers = [
+            *(answer.get("headers") or {}).items(),
+            *(
+                (name, value)
+                for name, values in (answer.get("multiValueHeaders") or {}).items()
+                for value in values
+            ),
+        ]
+        made = Response(
+            base64.b64decode(body) if answer.get("isBase64Encoded") else body,
+            status=int(answer.get("statusCode") or 200),
+            content_type="application/json",
+        )
+        if any(name.lower() == "content-type" for name, _ in headers):
+            del made.headers["Content-Type"]
+        for name, value in headers:
+            kept = name.lower() not in _REMAPPED
+            made.headers.add(name if kept else f"x-amzn-Remapped-{name}", _header_value(value))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise RefusedError("DEFAULT_5XX", f"malformed answer of the function: {error}") from None
+    return made
+
+
+def _header_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise TypeError(f"a header is {value!r}")
+
+
+def _grouped(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Group headers by name in any case, under the spelling that came first."""
+    spelling: dict[str, str] = {}
+    grouped: dict[str, list[str]] = {}
+    for name, value in headers:
+        grouped.setdefault(spelling.setdefault(name.lower(), name), []).append(value)
+    return grouped
+
+
+def _last(grouped: Mapping[str, list[str]]) -> dict[str, str]:
+    return {name: values[-1] for name, values in grouped.items()}

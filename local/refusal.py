@@ -1,0 +1,51 @@
+"""What API Gateway answers by itself, worded as the template's GatewayResponses say.
+
+API Gateway Developer Guide, "Gateway response types".
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from local.stack import GatewayResponse
+
+# The types that occur here: status and message, where the template says nothing else.
+_TYPES = {
+    "ACCESS_DENIED": (403, "User is not authorized to access this resource"),
+    "DEFAULT_5XX": (502, "Internal server error"),
+    "EXPIRED_TOKEN": (401, "The incoming token has expired"),
+    "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
+    "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token"),
+    "REQUEST_TOO_LARGE": (413, "Request Too Long"),
+    "UNAUTHORIZED": (401, "Unauthorized"),
+}
+_PLAIN = '{"message":$context.error.messageString}'
+
+
+class RefusedError(Exception):
+    """A call that API Gateway answers by itself; the reason is for the terminal, not the caller."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+def render(
+    kind: str, responses: Mapping[str, GatewayResponse], context: Mapping[str, Any]
+) -> tuple[int, Mapping[str, str], str]:
+    """Return status, headers and body; `context` is what the body's $context variables name."""
+    status, message = _TYPES[kind]
+    error = {"message": message, "messageString": json.dumps(message), "responseType": kind}
+    default = responses.get(f"DEFAULT_{status // 100}XX", GatewayResponse())
+    response = responses.get(kind, default)
+
+    def value(match: re.Match[str]) -> str:
+        found: Any = {**context, "error": error}
+        for name in match[1].split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return "" if found is None else str(found)
+
+    body = re.sub(r"\$context\.(\w+(?:\.\w+)*)", value, response.template or _PLAIN)
+    headers = {"Content-Type": "application/json", **response.headers}
+    return response.status or status, headers, body

@@ -1,0 +1,88 @@
+"""Calls to paste: one for each route, from the sample event of the function behind it."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from local.stack import Api, Function
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A call of one route."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    parameters: Mapping[str, str]
+    body: str | None
+
+    @property
+    def target(self) -> str:
+        """The path and the query."""
+        path = self.path
+        for name, value in self.parameters.items():
+            path = path.replace(f"{{{name}}}", quote(value))
+        return path + (f"?{urlencode(self.query)}" if self.query else "")
+
+    def knowing(self, values: Mapping[str, Any]) -> "Sample":
+        """Return the call with the values of parameters that are known by name."""
+        return replace(
+            self,
+            query={name: values.get(name, value) for name, value in self.query.items()},
+            parameters={name: values.get(name, value) for name, value in self.parameters.items()},
+        )
+
+    def send(self, url: str, token: str) -> dict[str, Any]:
+        """Make the call, once in all; return the object that it answers, empty where it fails."""
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": "sample",  # a store that lasts is not filled by every start
+        }
+        connection = HTTPConnection(urlsplit(url).netloc)
+        connection.request(self.method, self.target, self.body, headers)
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        answer = json.loads(text) if response.status in (200, 201) else None
+        return answer if isinstance(answer, dict) else {}
+
+    def curl(self, url: str, token: str) -> str:
+        """Return the call as a command for a shell."""
+        method = "" if self.method == "GET" else f"-X {self.method} "
+        break_ = " \\\n    "
+        command = f"curl {method}{shlex.quote(url + self.target)}"
+        command += f'{break_}-H "Authorization: Bearer {token}"'
+        if self.body:
+            command += f'{break_}-H "Content-Type: application/json" -d {shlex.quote(self.body)}'
+        return command
+
+
+def samples(api: Api, functions: Mapping[str, Function], events: Path) -> list[Sample]:
+    """Return a call of each route, those that create something first.
+
+    A route's sample event is `events/<package of its handler>.json`; it may have none.
+    """
+    found = []
+    for route in api.routes:
+        if not isinstance(route.target, str):
+            continue
+        package = functions[route.target].handler.replace("/", ".").split(".")[0]
+        file = events / f"{package}.json"
+        event = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        found.append(
+            Sample(
+                method=route.method,
+                path=route.path,
+                query=event.get("queryStringParameters") or {},
+                parameters=event.get("pathParameters") or {},
+                body=event.get("body"),
+            )
+        )
+    return sorted(found, key=lambda sample: sample.method != "POST")

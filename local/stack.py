@@ -1,0 +1,178 @@
+"""The stack as plain data: what the laptop runs of template.yaml.
+
+Nothing of the stack is repeated in this package: a change in the template is a change here.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local import LocalError
+from local.template import Template, UnresolvedError
+
+
+@dataclass(frozen=True)
+class Function:
+    """A Lambda function: its handler is imported from the folder `code`."""
+
+    name: str
+    handler: str
+    code: Path
+    environment: Mapping[str, str]
+    timeout: int  # seconds
+    memory: int  # MB
+
+
+@dataclass(frozen=True)
+class Auth:
+    """What a method asks of its caller: a token of one of the pools, with any one of the scopes."""
+
+    header: str
+    pools: tuple[str, ...]
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Mock:
+    """A response that API Gateway gives by itself."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one resource; `target` is a function's name, or the response itself."""
+
+    method: str
+    path: str
+    target: str | Mock
+    auth: Auth | None
+
+
+@dataclass(frozen=True)
+class GatewayResponse:
+    """How API Gateway words what it refuses by itself; None where it keeps its own."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    template: str | None = None
+
+
+@dataclass(frozen=True)
+class Api:
+    """A REST API with its one stage."""
+
+    id: str
+    stage: str
+    routes: tuple[Route, ...]
+    responses: Mapping[str, GatewayResponse]
+
+
+def functions(template: Template) -> dict[str, Function]:
+    """Return the template's functions by name."""
+    found = {}
+    names = ("FunctionName", "Handler", "Code", "Environment", "Timeout", "MemorySize")
+    for logical_id, properties in template.resources("AWS::Lambda::Function", names).items():
+        name = properties.get("FunctionName", logical_id)
+        template.ids[logical_id] = name
+        variables = properties.get("Environment", {}).get("Variables", {})
+        found[name] = Function(
+            name=name,
+            handler=properties["Handler"],
+            code=(template.path.parent / properties["Code"]["S3Key"]).resolve(),
+            environment={key: str(value) for key, value in variables.items()},
+            timeout=int(properties.get("Timeout", 3)),
+            memory=int(properties.get("MemorySize", 128)),
+        )
+    return found
+
+
+def api(template: Template) -> Api:
+    """Return the template's REST API.
+
+    Raises:
+        LocalError: there is not exactly one, or it uses what the laptop has no stand-in for.
+    """
+    apis = template.resources("AWS::ApiGateway::RestApi", ["Body"])
+    stages = template.resources("AWS::ApiGateway::Stage", ["StageName"])
+    if len(apis) != 1 or len(stages) != 1:
+        raise LocalError(f"{template.path.name}: the laptop runs one API with one stage")
+    [(api_id, properties)] = apis.items()
+    [stage] = stages.values()
+    body = properties["Body"]
+    schemes = body.get("components", body).get("securitySchemes") or body.get("securityDefinitions")
+    try:
+        routes = tuple(
+            Route(method, path, _target(operation), _auth(operation, schemes or {}))
+            for path, method, operation in _operations(body)
+        )
+        responses = {
+            kind: _gateway_response(response)
+            for kind, response in body.get("x-amazon-apigateway-gateway-responses", {}).items()
+        }
+    except UnresolvedError as error:
+        raise LocalError(f"{template.path.name}: {error}") from None
+    return Api(api_id, stage["StageName"], routes, responses)
+
+
+def _operations(body: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in body["paths"].items():
+        for method, operation in methods.items():
+            if method == "x-amazon-apigateway-any-method":
+                yield path, "ANY", operation
+            elif method != "parameters":
+                yield path, method.upper(), operation
+
+
+def _target(operation: Mapping[str, Any]) -> str | Mock:
+    integration = operation["x-amazon-apigateway-integration"]
+    match integration["type"]:
+        case "aws_proxy":
+            arn = integration["uri"].split("/functions/")[1]
+            return str(arn.split(":")[6].removesuffix("/invocations"))
+        case "mock":
+            response = integration["responses"]["default"]
+            return Mock(
+                status=int(response["statusCode"]),
+                headers=_static(response, "method.response.header."),
+                body=response.get("responseTemplates", {}).get("application/json", ""),
+            )
+        case kind:
+            raise UnresolvedError(f"the laptop has no stand-in for an integration of type {kind}")
+
+
+def _auth(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> Auth | None:
+    for requirement in operation.get("security", []):
+        for name, scopes in requirement.items():
+            if name == "NONE":
+                continue
+            scheme = schemes[name]
+            authorizer = scheme.get("x-amazon-apigateway-authorizer", {})
+            if authorizer.get("type") != "cognito_user_pools":
+                raise UnresolvedError(f"the laptop knows Cognito authorizers only, not {name}")
+            pools = tuple(arn.rsplit("/", 1)[1] for arn in authorizer["providerARNs"])
+            return Auth(scheme["name"], pools, tuple(scopes))
+    return None
+
+
+def _gateway_response(response: Mapping[str, Any]) -> GatewayResponse:
+    return GatewayResponse(
+        status=int(response["statusCode"]) if "statusCode" in response else None,
+        headers=_static(response, "gatewayresponse.header."),
+        template=response.get("responseTemplates", {}).get("application/json"),
+    )
+
+
+def _static(response: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    """Return the headers that are constants: API Gateway writes those in single quotes."""
+    headers = {}
+    for name, value in response.get("responseParameters", {}).items():
+        if name.startswith(prefix):
+            if not re.fullmatch(r"'.*'", str(value)):
+                raise UnresolvedError(f"{name}: the laptop knows constants only")
+            headers[name.removeprefix(prefix)] = value[1:-1]
+    return headers

@@ -1,0 +1,63 @@
+"""`make token`: tokens from the pool of the API that runs, in the form of OAuth's token endpoint.
+
+RFC 6749, sections 5.1 and 5.2. Unlike Cognito's, it asks for no password.
+"""
+
+import json
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlencode
+
+from werkzeug import Request, Response
+
+from local import LocalError
+from local.loopback import HOST
+
+DEFAULT_USER = "alice"
+PATH = "/_local/token"
+
+
+def page(mint: Callable[..., str]) -> Callable[[Request], Response]:
+    """Return the page; `mint` makes a token for a user, with scopes, expired or not."""
+
+    def answer(request: Request) -> Response:
+        form = request.form
+        try:
+            token = mint(
+                form.get("as", DEFAULT_USER),
+                form.get("scope", "").split(),
+                expired="expired" in form,
+            )
+        except LocalError as error:
+            return _json({"error": "invalid_request", "error_description": str(error)}, 400)
+        return _json({"access_token": token, "token_type": "Bearer"}, 200)
+
+    return answer
+
+
+def fetch(port: int, user: str, scope: str, *, expired: bool) -> str:
+    """Return a token from the API that runs on a port.
+
+    Raises:
+        LocalError: none runs there, or it refuses the user or the scope.
+    """
+    form = {"as": user, "scope": scope, **({"expired": "true"} if expired else {})}
+    connection = HTTPConnection(HOST, port, timeout=10)
+    try:
+        connection.request(
+            "POST", PATH, urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        answer = json.loads(connection.getresponse().read())
+        if "error_description" in answer:
+            raise LocalError(answer["error_description"])
+        return str(answer["access_token"])
+    except (ConnectionRefusedError, OverflowError):
+        raise LocalError(f"nothing answers on port {port}: start the API with make run") from None
+    except (OSError, HTTPException, ValueError, LookupError, TypeError):
+        raise LocalError(f"what answers on port {port} is not this API") from None
+    finally:
+        connection.close()
+
+
+def _json(document: dict[str, str], status: int) -> Response:
+    return Response(json.dumps(document), status, content_type="application/json")

@@ -1,0 +1,201 @@
+"""The laptop's stack as a process of its own, called over HTTP."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local import tokens
+from tests.conftest import ROOT
+
+
+class Response(SimpleNamespace):
+    status: int
+    headers: Any
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Stack:
+    """A running `python -m local serve`."""
+
+    def __init__(self, guide: str, log: Path) -> None:
+        self.guide = guide
+        self._log = log
+        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+) is up", guide)[1])
+        self.cognito_url = re.search(r"Cognito: (\S+)", guide)[1]
+        self.dynamodb_url = re.search(r"DynamoDB: (\S+)", guide)[1]
+
+    def token(self, user: str = "alice", scope: str = "", expired: bool = False) -> str:
+        return tokens.fetch(self.port, user, scope, expired=expired)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: object = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Response:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.putrequest(method, path)
+        if token is not None:
+            connection.putheader("Authorization", f"Bearer {token}")
+        if data is not None:
+            connection.putheader("Content-Length", str(len(data)))
+            connection.putheader("Content-Type", "application/json")
+        for name, value in headers:
+            connection.putheader(name, value)
+        connection.endheaders(data)
+        answer = connection.getresponse()
+        response = Response(
+            status=answer.status, headers=answer.headers, text=answer.read().decode()
+        )
+        connection.close()
+        return response
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+@contextmanager
+def running(template: Path, log: Path, *options: str) -> Iterator[Stack]:
+    command = [sys.executable, "-m", "local", "serve", "--port", "0", "--template", str(template)]
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
+            [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
+        ) as process,
+    ):
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "dynamodb scan" in line:
+                break
+        assert lines, log.read_text()
+        yield Stack("".join(lines), log)
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+
+
+@pytest.fixture(scope="session")
+def payments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Run the project itself."""
+    log = tmp_path_factory.mktemp("payments") / "log"
+    with running(ROOT / "template.yaml", log) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def machinery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Path]]:
+    """Run a project of functions that show, or break, one thing each; return its folder too."""
+    folder = tmp_path_factory.mktemp("machinery")
+    write_project(folder, FUNCTIONS)
+    with running(folder / "template.yaml", folder / "log") as stack:
+        yield stack, folder
+
+
+FUNCTIONS = {
+    "echo": """
+import json, os
+def handler(event, context):
+    print("printed by echo")
+    facts = {"event": event, "environment": dict(os.environ)}
+    facts["remaining"] = context.get_remaining_time_in_millis()
+    facts["memory"] = context.memory_limit_in_mb
+    return {"statusCode": 200, "body": json.dumps(facts)}
+""",
+    "headers": """
+def handler(event, context):
+    return {
+        "statusCode": 418,
+        "headers": {"WWW-Authenticate": "Bearer", "Content-Type": "text/plain"},
+        "multiValueHeaders": {"X-Twice": ["1", "2"]},
+        "body": "eA==",
+        "isBase64Encoded": True,
+    }
+""",
+    "raises": "def handler(event, context): raise KeyError('secret')",
+    "exits": "import os\ndef handler(event, context): os._exit(3)",
+    "sleeps": "import time\ndef handler(event, context): time.sleep(30)",
+    "malformed": "def handler(event, context): return {'status': 200}",
+    "meets": """
+import os, time
+def handler(event, context):
+    open(f"met-{os.getpid()}", "w").close()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if sum(name.startswith("met-") for name in os.listdir(".")) >= 2:
+            return {"statusCode": 200, "body": str(os.getpid())}
+        time.sleep(0.01)
+    return {"statusCode": 500}
+""",
+    "edited": "from common import answer\ndef handler(event, context): return answer()",
+    "mended": "def handler(event, context): return {'statusCode': 200}",
+}
+
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Globals:
+  Function: {Runtime: python3.13, Timeout: 1, Environment: {Variables: {TABLE: !Ref Table}}}
+Resources:
+  Api:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: v1
+      OpenApiVersion: 3.0.1
+      GatewayResponses:
+        DEFAULT_5XX:
+          ResponseParameters: {Headers: {Content-Type: "'application/problem+json'"}}
+          ResponseTemplates:
+            application/json: >-
+              {"traceId": "$context.requestId", "from": "$context.identity.sourceIp"}
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
+      KeySchema: [{AttributeName: id, KeyType: HASH}]
+  Pool: {Type: AWS::Cognito::UserPool}
+  Client:
+    Type: AWS::Cognito::UserPoolClient
+    Properties:
+      {UserPoolId: !Ref Pool, AllowedOAuthFlows: [code], AllowedOAuthScopes: [openid]}
+"""
+
+FUNCTION = """
+  {title}:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: {name}.handler
+      Events:
+        Any: {{Type: Api, Properties: {{RestApiId: !Ref Api, Path: '/{name}/{{id}}', Method: ANY}}}}
+"""
+
+
+def write_project(folder: Path, functions: dict[str, str]) -> None:
+    (folder / "common.py").write_text("def answer(): return {'statusCode': 200, 'body': 'before'}")
+    template = TEMPLATE
+    for name, source in functions.items():
+        (folder / f"{name}.py").write_text(source)
+        template += FUNCTION.format(name=name, title=name.title())
+    (folder / "template.yaml").write_text(template)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    assert "AWS_SAM_LOCAL" not in os.environ

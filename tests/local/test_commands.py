@@ -1,0 +1,158 @@
+"""The commands, and what they say when something is wrong: one line, and a status."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc import jws
+
+from local import LocalError
+from local.__main__ import main
+from local.functions import Functions
+from local.stack import Function
+from tests.conftest import ROOT
+from tests.local.conftest import FUNCTIONS, Stack, write_project
+
+
+def _token(stack: Stack, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    """Return the claims of what the command prints."""
+    assert main(["token", "--port", str(stack.port), *options]) == 0
+    [token] = capsys.readouterr().out.splitlines()
+    claims: dict[str, Any] = json.loads(jws.extract_compact(token.encode()).payload)
+    return claims
+
+
+def test_a_token_is_alices_and_may_all_that_the_app_may(
+    payments: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims = _token(payments, capsys)
+
+    assert claims["token_use"] == "access"
+    assert claims["scope"].split() == ["openid", "payments/read", "payments/write"]
+    assert claims["exp"] > time.time()
+    assert claims["sub"] == _token(payments, capsys, "--as", "alice")["sub"]
+
+
+def test_the_options_of_a_token_combine(
+    payments: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scope = "payments/read aws.cognito.signin.user.admin"
+
+    claims = _token(payments, capsys, "--as", "bob", "--scope", scope, "--expired")
+
+    assert claims["scope"] == scope
+    assert claims["exp"] < time.time()
+    assert claims["sub"] == _token(payments, capsys, "--as", "bob")["sub"]
+    assert claims["sub"] != _token(payments, capsys)["sub"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scope", "payments/none"], "no such scope: payments/none. There are: aws.cognito."),
+        (["--as", "no body"], "no user can be named 'no body': "),
+    ],
+)
+def test_a_token_that_cannot_be_had_is_explained(
+    payments: Stack, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main(["token", "--port", str(payments.port), *options]) == 1
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(message)
+    assert printed.err.count("\n") == 1
+
+
+def test_a_token_needs_an_api_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+
+        assert main(["token", "--port", str(port)]) == 1
+
+    message = f"nothing answers on port {port}: start the API with make run\n"
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ([], []),
+        (["AS=bob"], ["--as", "bob"]),
+        (["EXPIRED=1", "SCOPE=a b", "AS=bob"], ["--scope", "a b", "--expired", "--as", "bob"]),
+    ],
+)
+def test_make_hands_over_what_was_set(settings: list[str], options: list[str]) -> None:
+    make = ["make", "--dry-run", "--always-make", "token", *settings]
+    # The shell shows what it would run with: make's own AS is no user.
+    recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = recipe[recipe.index("-m local token") :]
+    shown = subprocess.run(
+        ["sh", "-c", f"printf '%s\n' {command}"], capture_output=True, text=True, check=True
+    )
+
+    assert shown.stdout.splitlines() == ["-m", "local", "token", "--port", "3000", *options]
+
+
+def _serve(*options: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "local", "serve", *options]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_port_in_use_is_one_line(payments: Stack) -> None:
+    port = payments.port
+
+    assert _serve("--port", str(port)) == (
+        1,
+        f"port {port}: Address already in use. Choose another: make run PORT=3010\n",
+    )
+
+
+def test_a_store_that_does_not_answer_is_one_line() -> None:
+    status, error = _serve("--port", "0", "--dynamodb", "http://127.0.0.1:9")
+
+    assert status == 1
+    assert error.startswith("DynamoDB at http://127.0.0.1:9: Could not connect")
+    assert error.count("\n") == 1
+
+
+def test_a_handler_that_does_not_import_is_one_line(tmp_path: Path) -> None:
+    write_project(tmp_path, {"broken": "import nowhere", "mended": FUNCTIONS["mended"]})
+
+    assert _serve("--port", "0", "--template", str(tmp_path / "template.yaml")) == (
+        1,
+        "Broken: broken.py:1: ModuleNotFoundError: No module named 'nowhere'\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("\n\ndef handler(:", "Broken: broken.py:3: SyntaxError: invalid syntax"),
+        (
+            "x = 1",
+            "Broken: broken.py:1: AttributeError: module 'broken' has no attribute 'handler'",
+        ),
+        ("raise SystemExit(3)", "Broken: broken.py:1: SystemExit: 3"),
+        ("def f(): raise ValueError('a\\nb')\nf()", "Broken: broken.py:1: ValueError: a b"),
+    ],
+)
+def test_why_a_handler_does_not_import_is_told_by_file_and_line(
+    tmp_path: Path, source: str, line: str
+) -> None:
+    (tmp_path / "broken.py").write_text(source)
+    function = Function("Broken", "broken.handler", tmp_path, {}, timeout=1, memory=128)
+
+    with pytest.raises(LocalError) as raised:
+        Functions([function], {}).start()
+
+    assert str(raised.value) == line
