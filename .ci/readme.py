@@ -1,7 +1,7 @@
 """Do what the README's "Run it" says, as a newcomer would, and hold what is printed against it.
 
-Starts `make run` on a free port, pastes the shell blocks in order into one shell, compares the JSON with the block that
-follows (ids and times apart), and ends the server with Ctrl-C.
+Starts `make run` on a free port, pastes the shell blocks in order, compares what they print with
+the JSON block that follows (ids and times apart), and ends the server with Ctrl-C.
 """
 
 import json
