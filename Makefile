@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api test lint format lock clean
+.PHONY: help run token start-api test test-package lint format lock clean
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -33,7 +33,10 @@ token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="p
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)")
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --ignore tests/package
+
+test-package: $(READY) ## Build for both processors, and check what is in the packages
+	$(BIN)/pytest tests/package
 
 lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/ruff check .
@@ -52,15 +55,9 @@ lock: $(READY) ## Compile both requirements files from pyproject.toml
 
 LOCK := --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-# `sam build` calls these, one a function, with the folder to fill in ARTIFACTS_DIR.
-build-CreatePaymentFunction: FUNCTION := create_payment
-build-GetPaymentFunction: FUNCTION := get_payment
-build-CreatePaymentFunction build-GetPaymentFunction:
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target "$(ARTIFACTS_DIR)" \
-	  --platform manylinux2014_$(ARCH) --python-version 3.13 --only-binary=:all: --require-hashes -r requirements.txt
-	cp -R shared $(FUNCTION) "$(ARTIFACTS_DIR)/"
-
-ARCH ?= x86_64
+# `sam build` calls this for each function, with the folder to fill in ARTIFACTS_DIR.
+build-%:
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) tools/build.py $* "$(ARTIFACTS_DIR)"
 
 clean: ## Remove what was set up and built
 	rm -rf $(VENV) .aws-sam .local

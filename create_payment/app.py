@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from shared.http import Call, Reply, endpoint
+from shared.http import Call, Metric, Reply, endpoint
 from shared.models import PaymentRequest
 from shared.repository import payments
 
@@ -13,6 +13,9 @@ def handler(call: Call) -> Reply:
     request = PaymentRequest.parse(call.json())
     payment, is_new = payments().create(request.to_payment(call.caller, call.idempotency_key))
     headers = {"Location": f"/payment?paymentId={payment.payment_id}"}
+    metric = Metric("PaymentsCreated", "currency", payment.currency)
     if not is_new:
         headers["Idempotent-Replayed"] = "true"
-    return Reply(HTTPStatus.CREATED, payment.to_json(), headers, {"paymentId": payment.payment_id})
+        metric = metric._replace(name="PaymentsReplayed")
+    log = {"paymentId": payment.payment_id}
+    return Reply(HTTPStatus.CREATED, payment.to_json(), headers, log, metric)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 
 from shared.errors import IdempotencyKeyReused, PaymentNotFound, StoreUnavailable
@@ -117,7 +118,7 @@ def _reach(call: Callable[..., Result], **parameters: object) -> Result:
         if _code(error) in BUSY or _status(error) >= 500:
             raise StoreUnavailable(TRY_AGAIN) from error
         raise
-    except (HTTPClientError, ResponseParserError) as error:
+    except (HTTPClientError, NoConnectionError, ResponseParserError) as error:
         raise StoreUnavailable(TRY_AGAIN) from error
 
 

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 from shared import repository
 from tests.conftest import Client
@@ -86,6 +91,8 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
         answer(400, "ProvisionedThroughputExceededException"),
         answer(500, "InternalServerError"),
         answer(503, "ServiceUnavailable"),
+        EndpointConnectionError(endpoint_url="http://store"),
+        ConnectTimeoutError(endpoint_url="http://store"),
         ReadTimeoutError(endpoint_url="http://store"),
         ConnectionClosedError(endpoint_url="http://store"),
     ],

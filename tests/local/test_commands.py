@@ -89,7 +89,7 @@ def test_a_token_needs_an_api_that_runs(capsys: pytest.CaptureFixture[str]) -> N
     ],
 )
 def test_make_hands_over_what_was_set(settings: list[str], options: list[str]) -> None:
-    make = ["make", "--dry-run", "--always-make", "token", *settings]
+    make = ["make", "--no-print-directory", "--dry-run", "--always-make", "token", *settings]
     # The shell shows what it would run with: make's own AS is no user.
     recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     command = recipe[recipe.index("-m local token") :]

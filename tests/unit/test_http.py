@@ -150,16 +150,28 @@ def test_what_may_be_repeated_says_when() -> None:
 
 def test_a_defect_shows_its_stack_to_the_log_alone(logs: io.StringIO) -> None:
     event = proxy_event("create_payment")
+    error = RuntimeError("cannot read 4242")
+    error.__cause__ = ValueError("of 4242")
 
-    response = call(failing_with(RuntimeError("secret of the house")), event)
+    response = call(failing_with(error), event)
 
     assert response.status == 500
-    assert "secret" not in response.text
+    assert "RuntimeError" not in response.text
     assert "Traceback" not in response.text
     defect = json.loads(logs.getvalue().splitlines()[0])
-    assert "secret of the house" in defect["exception"]
+    assert "test_http.py" in defect["stack"]
+    assert "raise error\nRuntimeError\ncaused by\nValueError" in defect["stack"]
     assert defect["level"] == "ERROR"
     assert defect["traceId"] == response.json["traceId"] == event["requestContext"]["requestId"]
+
+
+def test_what_an_error_quotes_stays_out_of_the_log(logs: io.StringIO) -> None:
+    error = RuntimeError("cannot read 4242")
+    error.__cause__ = ValueError("of 4242")
+
+    call(failing_with(error), proxy_event("create_payment"))
+
+    assert "4242" not in logs.getvalue()
 
 
 def test_a_call_is_one_log_line_with_ids_and_no_content(logs: io.StringIO) -> None:

@@ -1,0 +1,144 @@
+"""What `sam build` makes, opened: for both processors, and run from its bytecode alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from tests.conftest import ROOT
+from tools.build import interpreter
+
+BIN = Path(sys.executable).parent
+FUNCTIONS = {"CreatePaymentFunction": "create_payment", "GetPaymentFunction": "get_payment"}
+MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+ELF_MACHINES = {"x86_64": 62, "arm64": 183}  # e_machine: EM_X86_64, EM_AARCH64
+
+
+@pytest.fixture(scope="session", params=list(MACHINES))
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def build(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the build directory of `sam build`, run for the architecture."""
+    directory = tmp_path_factory.mktemp(architecture) / "build"
+    sam_build(directory, architecture)
+    return directory
+
+
+def sam_build(directory: Path, architecture: str) -> str:
+    command = [BIN / "sam", "build", "--build-dir", directory]
+    command += ["--parameter-overrides", f"Architecture={architecture}"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stderr
+
+
+@pytest.fixture(scope="session", params=list(FUNCTIONS))
+def function(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def package(build: Path, function: str) -> Path:
+    return build / function
+
+
+def files(package: Path) -> Iterator[Path]:
+    return (path for path in sorted(package.rglob("*")) if path.is_file())
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """Return an interpreter like Lambda's."""
+    runtime = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]["Runtime"]
+    found = interpreter(runtime.removeprefix("python"))
+    return found or pytest.skip(f"no {runtime} on this machine")
+
+
+def test_it_holds_its_own_folder_and_nothing_of_the_others(package: Path, function: str) -> None:
+    ours = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"packaging"}
+    assert {path.name for path in package.iterdir()} & ours == {FUNCTIONS[function], "shared"}
+
+
+def test_it_holds_no_tests_no_scripts_and_no_other_service(package: Path) -> None:
+    names = [path.relative_to(package).as_posix() for path in files(package)]
+
+    assert not [name for name in names if name.startswith("bin/") or "/tests/" in name]
+    assert not [name for name in names if name.endswith((".pyi", "py.typed", "RECORD"))]
+    assert [path.name for path in (package / "botocore/data").iterdir() if path.is_dir()] == [
+        "dynamodb"
+    ]
+
+
+def test_it_says_what_it_holds(package: Path, function: str) -> None:
+    held = {path.parent.name.partition("-")[0] for path in package.glob("*.dist-info/METADATA")}
+
+    assert {"botocore", "urllib3", "jmespath", "python_dateutil", "six"} <= held
+    assert ("pydantic" in held) == (function == "CreatePaymentFunction")
+
+
+def test_its_native_modules_are_for_the_processor_asked_for(
+    package: Path, architecture: str, function: str
+) -> None:
+    native = [path for path in files(package) if path.suffix == ".so"]
+
+    assert len(native) == (function == "CreatePaymentFunction")
+    for path in native:
+        assert int.from_bytes(path.read_bytes()[18:20], "little") == ELF_MACHINES[architecture]
+        assert f"cpython-313-{MACHINES[architecture]}" in path.name
+
+
+def test_every_module_has_unchecked_bytecode_for_where_lambda_unpacks_it(package: Path) -> None:
+    sources = [path for path in files(package) if path.suffix == ".py"]
+    assert sources
+    for source in sources:
+        compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
+        content = compiled.read_bytes()
+        assert int.from_bytes(content[4:8], "little") == 0b01  # PEP 552: by hash, not checked
+        assert f"/var/task/{source.relative_to(package)}".encode() in content
+
+
+def test_it_runs_from_its_bytecode_alone(
+    package: Path, architecture: str, function: str, python: str, tmp_path: Path
+) -> None:
+    if architecture == "arm64" and os.uname().machine not in {"arm64", "aarch64"}:
+        pytest.skip("native modules of another processor")
+    copy = shutil.copytree(package, tmp_path / "task")
+    for source in copy.rglob("*.py"):
+        source.write_text("this is no Python")
+
+    app = f"{FUNCTIONS[function]}.app"
+    code = f"import {app} as app; print(app.handler.__name__)"
+    # -I and -S: nothing of this machine but the standard library is on the path.
+    command = [python, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(copy)!r}); {code}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.stdout == "handler\n", done.stderr
+
+
+def test_the_same_input_makes_the_same_bytes(
+    build: Path, architecture: str, tmp_path: Path
+) -> None:
+    sam_build(tmp_path / "build", architecture)
+
+    def contents(directory: Path) -> dict[str, tuple[int, bytes]]:
+        return {
+            str(path.relative_to(directory)): (path.stat().st_mode, path.read_bytes())
+            for name in FUNCTIONS
+            for path in files(directory / name)
+        }
+
+    assert contents(tmp_path / "build") == contents(build)
