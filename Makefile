@@ -24,6 +24,9 @@ $(READY): requirements-dev.txt
 run: $(READY) ## Run the API on this machine, no Docker, no AWS (PORT=3000; DYNAMODB=http://... keeps the data there)
 	@$(BIN)/python -m local serve --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
 
+start-api: $(READY) ## The same under the real sam local start-api, in Docker (PORT, DYNAMODB as its containers reach it)
+	@$(BIN)/python -m local start-api --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
+
 # AS is a variable of make's own (the assembler) until somebody sets it.
 token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000)
 	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE),--scope "$(SCOPE)") $(if $(EXPIRED),--expired) \

@@ -27,11 +27,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True)
 
-    command = commands.add_parser("serve", help="run the API on this machine")
-    command.add_argument("--port", type=int, default=DEFAULT_PORT)
-    command.add_argument("--dynamodb", metavar="URL", help="keep the data there, not in memory")
-    command.add_argument("--template", type=Path, default=Path("template.yaml"))
-    command.set_defaults(run=_serve)
+    for name, run, help_ in (
+        ("serve", _serve, "run the API on this machine"),
+        ("start-api", _start_api, "run it with SAM CLI, in Docker"),
+    ):
+        command = commands.add_parser(name, help=help_)
+        command.add_argument("--port", type=int, default=DEFAULT_PORT)
+        command.add_argument("--dynamodb", metavar="URL", help="keep the data there")
+        command.add_argument("--template", type=Path, default=Path("template.yaml"))
+        command.set_defaults(run=run)
 
     command = commands.add_parser("token", help="print an access token for the API that runs")
     command.add_argument("--port", type=int, default=DEFAULT_PORT)
@@ -50,6 +54,12 @@ def _serve(options: argparse.Namespace) -> None:
     from local.serve import serve  # noqa: PLC0415 - a second of imports that a token does not need
 
     serve(options.template.absolute(), options.port, options.dynamodb)
+
+
+def _start_api(options: argparse.Namespace) -> None:
+    from local.sam import start_api  # noqa: PLC0415
+
+    start_api(options.template.absolute(), options.port, options.dynamodb)
 
 
 def _token(options: argparse.Namespace) -> None:

@@ -2,16 +2,14 @@
 
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
-from local import LocalError, aws, loopback, tokens
+from local import LocalError, aws, guide, loopback, tokens
 from local.functions import Functions
 from local.gateway import Gateway
-from local.samples import samples
 from local.stack import api, functions
-from local.template import REGION, Template
+from local.template import Template
 
 
 def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
@@ -23,8 +21,9 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     front = loopback.listen(port)
+    port = front.getsockname()[1]
     template = Template(path)
-    aws_url = aws.serve(_listen_near(front))
+    aws_url = aws.serve(_listen_near(port + 1))
     store_url = dynamodb_url or aws_url
     tables = aws.create_tables(template, store_url)
     users = aws.UserPool(template, aws_url)
@@ -37,10 +36,16 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
         url = loopback.serve(front, Gateway(rest, users.keys, running.invoke, pages))
 
         token = users.token(tokens.DEFAULT_USER)
-        create, *others = samples(rest, lambdas, path.parent / "events")
-        made = create.send(url, token)  # so that the calls that read have something to read
-        curls = [call.knowing(made).curl(url, token) for call in (create, *others)]
-        print("\n".join(_guide(url, curls, aws_url, store_url, tables)), flush=True)
+        curls = guide.calls(rest, lambdas, path.parent / "events", url, token)
+        make = "make -s token" + ("" if port == loopback.DEFAULT_PORT else f" PORT={port}")
+        lines = [
+            f"\n{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n",
+            *(f"  {curl}\n" for curl in curls),
+            f"The tokens are {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
+            f"DynamoDB: {store_url}   Cognito: {aws_url}",
+            *(f"  {guide.scan(store_url, table)}" for table in tables),
+        ]
+        print("\n".join(lines), end="\n\n", flush=True)
         Event().wait()
     except KeyboardInterrupt:
         pass
@@ -48,26 +53,9 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
         running.stop()
 
 
-def _listen_near(front: socket.socket) -> socket.socket:
-    """Return a socket on the next port, or on a free one where that is taken."""
+def _listen_near(port: int) -> socket.socket:
+    """Return a socket on the port, or on a free one where that is taken."""
     try:
-        return loopback.listen(front.getsockname()[1] + 1)
+        return loopback.listen(port)
     except LocalError:
         return loopback.listen(0)
-
-
-def _guide(
-    url: str, curls: list[str], aws_url: str, store_url: str, tables: list[str]
-) -> Iterator[str]:
-    port = url.rpartition(":")[2]
-    yield f"\n{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n"
-    for curl in curls:
-        yield f"  {curl}\n"
-    make = "make -s token" + ("" if port == str(loopback.DEFAULT_PORT) else f" PORT={port}")
-    yield f"The tokens are {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1"
-    yield f"DynamoDB: {store_url}   Cognito: {aws_url}"
-    for table in tables:
-        keys = f"AWS_ACCESS_KEY_ID={aws.ACCESS_KEY} AWS_SECRET_ACCESS_KEY={aws.ACCESS_KEY}"
-        scan = f"--region {REGION} --endpoint-url {store_url} dynamodb scan --table-name {table}"
-        yield f"  {keys} aws {scan}"
-    yield ""

@@ -100,8 +100,8 @@ def test_make_hands_over_what_was_set(settings: list[str], options: list[str]) -
     assert shown.stdout.splitlines() == ["-m", "local", "token", "--port", "3000", *options]
 
 
-def _serve(*options: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "local", "serve", *options]
+def _run(*arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "local", *arguments]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
@@ -111,14 +111,23 @@ def _serve(*options: str) -> tuple[int, str]:
 def test_a_port_in_use_is_one_line(payments: Stack) -> None:
     port = payments.port
 
-    assert _serve("--port", str(port)) == (
+    assert _run("serve", "--port", str(port)) == (
         1,
         f"port {port}: Address already in use. Choose another: make run PORT=3010\n",
     )
 
 
+def test_start_api_without_docker_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+
+    assert _run("start-api", "--port", "0") == (
+        1,
+        "no Docker answers: start it, or do without: make run\n",
+    )
+
+
 def test_a_store_that_does_not_answer_is_one_line() -> None:
-    status, error = _serve("--port", "0", "--dynamodb", "http://127.0.0.1:9")
+    status, error = _run("serve", "--port", "0", "--dynamodb", "http://127.0.0.1:9")
 
     assert status == 1
     assert error.startswith("DynamoDB at http://127.0.0.1:9: Could not connect")
@@ -128,7 +137,7 @@ def test_a_store_that_does_not_answer_is_one_line() -> None:
 def test_a_handler_that_does_not_import_is_one_line(tmp_path: Path) -> None:
     write_project(tmp_path, {"broken": "import nowhere", "mended": FUNCTIONS["mended"]})
 
-    assert _serve("--port", "0", "--template", str(tmp_path / "template.yaml")) == (
+    assert _run("serve", "--port", "0", "--template", str(tmp_path / "template.yaml")) == (
         1,
         "Broken: broken.py:1: ModuleNotFoundError: No module named 'nowhere'\n",
     )

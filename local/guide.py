@@ -1,4 +1,4 @@
-"""Calls to paste: one for each route, from the sample event of the function behind it."""
+"""What to paste: a call of each route, a look into each table."""
 
 import json
 import shlex
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from local.stack import Api, Function
+from local.aws import ACCESS_KEY
+from local.stack import Api, Function, Route
+from local.template import REGION
 
 
 @dataclass(frozen=True)
@@ -64,25 +66,37 @@ class Sample:
         return command
 
 
-def samples(api: Api, functions: Mapping[str, Function], events: Path) -> list[Sample]:
-    """Return a call of each route, those that create something first.
+def calls(
+    api: Api, functions: Mapping[str, Function], events: Path, url: str, token: str
+) -> list[str]:
+    """Return a call of each route, after making the first: the others may read what it made.
 
-    A route's sample event is `events/<package of its handler>.json`; it may have none.
+    Those that create something come first. A function's sample event is
+    `events/<package of its handler>.json`; it may have none.
     """
-    found = []
-    for route in api.routes:
-        if not isinstance(route.target, str):
-            continue
-        package = functions[route.target].handler.replace("/", ".").split(".")[0]
-        file = events / f"{package}.json"
-        event = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        found.append(
-            Sample(
-                method=route.method,
-                path=route.path,
-                query=event.get("queryStringParameters") or {},
-                parameters=event.get("pathParameters") or {},
-                body=event.get("body"),
-            )
-        )
-    return sorted(found, key=lambda sample: sample.method != "POST")
+    samples = [
+        _sample(route, functions[route.target], events)
+        for route in sorted(api.routes, key=lambda route: route.method != "POST")
+        if isinstance(route.target, str)
+    ]
+    made = samples[0].send(url, token) if samples else {}
+    return [sample.knowing(made).curl(url, token) for sample in samples]
+
+
+def scan(url: str, table: str) -> str:
+    """Return a look into a table of the DynamoDB at `url`."""
+    keys = f"AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={ACCESS_KEY}"
+    return f"{keys} aws --region {REGION} --endpoint-url {url} dynamodb scan --table-name {table}"
+
+
+def _sample(route: Route, function: Function, events: Path) -> Sample:
+    package = function.handler.replace("/", ".").split(".")[0]
+    file = events / f"{package}.json"
+    event = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return Sample(
+        method=route.method,
+        path=route.path,
+        query=event.get("queryStringParameters") or {},
+        parameters=event.get("pathParameters") or {},
+        body=event.get("body"),
+    )
