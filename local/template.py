@@ -56,15 +56,15 @@ class Template:
             by its logical id, as it does under `sam local`.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Translate the template at `path`.
+    def __init__(self, path: Path, parameters: Mapping[str, str] = {}) -> None:
+        """Translate the template at `path`; a parameter that is not given has its default.
 
         Raises:
             LocalError: it cannot be read, or is not a valid SAM template.
         """
         self.path = path
         self.ids: dict[str, str] = {}
-        self._template = _translate(path)
+        self._template = _translate(path, parameters)
         self._intrinsics: Mapping[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Fn::FindInMap": self._find_in_map,
@@ -182,10 +182,12 @@ def _arn(kind: str, physical_id: str) -> str:
     return f"arn:aws:{_ARNS[kind].format(REGION, ACCOUNT, physical_id)}"
 
 
-def _translate(path: Path) -> dict[str, Any]:
+def _translate(path: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of its own feature flags
     try:
         source = yaml_parse(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
+        for name, value in parameters.items():
+            source["Parameters"][name]["Default"] = value
         for properties in _with_local_code(source):
             # The translator takes only code in S3; the key carries the folder through.
             properties["CodeUri"] = {"Bucket": "local", "Key": properties.get("CodeUri", ".")}

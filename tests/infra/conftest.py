@@ -1,0 +1,80 @@
+"""The template as SAM translates it, for each environment."""
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+
+from local.template import Template
+from tests.conftest import ROOT
+
+ENVIRONMENTS = ["dev", "staging", "prod"]
+
+
+class Stack(Template):
+    """A translated template with its parameters, conditions and maps resolved.
+
+    A reference to another resource reads as its name, and to its attribute as `Name.Attribute`.
+    """
+
+    def all(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return every resource of a type by name, with its attributes and properties."""
+        return {
+            name: self._resolve(resource)
+            for name, resource in self._template["Resources"].items()
+            if resource["Type"] == kind and self._holds(resource.get("Condition"))
+        }
+
+    def one(self, kind: str) -> dict[str, Any]:
+        """Return the properties of the only resource of a type."""
+        [resource] = self.all(kind).values()
+        properties: dict[str, Any] = resource["Properties"]
+        return properties
+
+    @property
+    def kinds(self) -> set[str]:
+        return {resource["Type"] for resource in self._template["Resources"].values()}
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return {
+            name: self._resolve(output["Value"])
+            for name, output in self._template["Outputs"].items()
+        }
+
+    @property
+    def routes(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return every method of the API by its name and path, as OpenAPI has it."""
+        paths = self.one("AWS::ApiGateway::RestApi")["Body"]["paths"]
+        return {
+            (method.upper(), path): operation
+            for path, methods in paths.items()
+            for method, operation in methods.items()
+        }
+
+    @property
+    def source(self) -> str:
+        return json.dumps(self._template)
+
+    def _get_att(self, argument: str | list[str]) -> str:
+        return argument if isinstance(argument, str) else ".".join(argument)
+
+
+@cache
+def deployed(**parameters: str) -> Stack:
+    """Return the stack that these parameters make; the others have their defaults."""
+    return Stack(ROOT / "template.yaml", parameters)
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def environment(request: pytest.FixtureRequest) -> str:
+    """Run the test for each environment."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def stack(environment: str) -> Stack:
+    """Return the stack as that environment has it."""
+    return deployed(Environment=environment)

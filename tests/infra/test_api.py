@@ -1,0 +1,129 @@
+"""Who may call the API, what calls a function, and what the gateway answers by itself."""
+
+import json
+import re
+from typing import Any
+
+from tests.infra.conftest import Stack
+
+SIGNED_IN = "aws.cognito.signin.user.admin"
+
+
+def problems(stack: Stack) -> dict[str, dict[str, Any]]:
+    body = stack.one("AWS::ApiGateway::RestApi")["Body"]
+    responses: dict[str, dict[str, Any]] = body["x-amazon-apigateway-gateway-responses"]
+    return responses
+
+
+def test_every_route_takes_a_token_with_a_scope(stack: Stack) -> None:
+    scopes = {
+        route: operation["security"]
+        for route, operation in stack.routes.items()
+        if route[0] != "OPTIONS"
+    }
+
+    assert scopes == {
+        ("POST", "/payment"): [{"CognitoAuthorizer": ["payments/write", SIGNED_IN]}],
+        ("GET", "/payment"): [
+            {"CognitoAuthorizer": ["payments/read", "payments/write", SIGNED_IN]}
+        ],
+    }
+
+
+def test_a_browser_asks_first_without_a_token(stack: Stack) -> None:
+    preflight = stack.routes["OPTIONS", "/payment"]
+
+    assert "security" not in preflight
+    headers = str(preflight["x-amazon-apigateway-integration"])
+    for header in ("Authorization", "Content-Type", "Idempotency-Key"):
+        assert header in headers
+
+
+def test_the_authorizer_takes_the_tokens_of_this_pool(stack: Stack) -> None:
+    body = stack.one("AWS::ApiGateway::RestApi")["Body"]
+    [scheme] = body["components"]["securitySchemes"].values()
+
+    assert (scheme["in"], scheme["name"]) == ("header", "Authorization")
+    assert scheme["x-amazon-apigateway-authorizer"] == {
+        "type": "cognito_user_pools",
+        "providerARNs": ["UserPool.Arn"],
+    }
+
+
+def test_every_route_calls_a_live_function_that_lets_it(stack: Stack) -> None:
+    permissions = {
+        (
+            permission["Properties"]["FunctionName"],
+            permission["Properties"]["SourceArn"].split("/", 2)[2],
+        )
+        for permission in stack.all("AWS::Lambda::Permission").values()
+    }
+    called = {
+        (
+            re.search(r"functions/(.*)/invocations", integration["uri"])[1],
+            f"{method}{path}",
+        )
+        for (method, path), operation in stack.routes.items()
+        if (integration := operation["x-amazon-apigateway-integration"])["type"] == "aws_proxy"
+    }
+
+    assert permissions == called
+    assert all(function.endswith(":live") for function, _ in called)
+    assert len(called) == len(stack.all("AWS::Lambda::Function"))
+
+
+def test_what_the_gateway_refuses_is_a_problem_that_a_browser_may_read(stack: Stack) -> None:
+    assert {"UNAUTHORIZED", "ACCESS_DENIED", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"} <= set(
+        problems(stack)
+    )
+    for name, response in problems(stack).items():
+        headers = response["responseParameters"]
+        assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'", name
+        assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'", name
+        template = response["responseTemplates"]["application/json"]
+        quoted = template.replace("$context.error.messageString", '"why"')
+        problem = json.loads(quoted)
+        assert problem["traceId"] == "$context.requestId", name
+        assert problem["title"], name
+        assert str(problem.get("status")) == str(response.get("statusCode")), name
+
+
+def test_what_may_be_repeated_says_when(stack: Stack) -> None:
+    for name, response in problems(stack).items():
+        may_be_repeated = name in {"THROTTLED", "INTEGRATION_TIMEOUT", "DEFAULT_5XX"}
+        header = "gatewayresponse.header.Retry-After"
+        assert (header in response["responseParameters"]) == may_be_repeated, name
+
+
+def test_calls_are_limited_traced_and_logged_without_their_content(stack: Stack) -> None:
+    stage = stack.one("AWS::ApiGateway::Stage")
+
+    [settings] = stage["MethodSettings"]
+    assert (settings["HttpMethod"], settings["ResourcePath"]) == ("*", "/*")
+    assert settings["ThrottlingRateLimit"] == settings["ThrottlingBurstLimit"] == 100
+    assert settings["LoggingLevel"] == "OFF"
+    assert not settings.get("DataTraceEnabled")
+    assert stage["TracingEnabled"] is True
+    assert stage["AccessLogSetting"]["DestinationArn"] == "AccessLogs.Arn"
+    entry = json.loads(stage["AccessLogSetting"]["Format"])
+    assert {"requestId", "route", "status", "latencyMs", "ip"} <= set(entry)
+    content = re.compile(r"header|body|querystring|claims|token|userAgent|\bpath\b", re.I)
+    assert not content.search(stage["AccessLogSetting"]["Format"])
+
+
+def test_logs_are_written_by_a_role_that_outlives_the_stack(stack: Stack) -> None:
+    """The role is the account's: the logs of other stacks would end with it."""
+    [account] = stack.all("AWS::ApiGateway::Account").values()
+    role = stack.all("AWS::IAM::Role")["ApiGatewayLogsRole"]
+
+    assert account["Properties"]["CloudWatchRoleArn"] == "ApiGatewayLogsRole.Arn"
+    assert account["DeletionPolicy"] == role["DeletionPolicy"] == "Retain"
+    [api] = stack.all("AWS::ApiGateway::RestApi").values()
+    assert api["DependsOn"] == "ApiGatewayAccount"
+
+
+def test_nothing_older_than_tls_1_2_is_spoken(stack: Stack) -> None:
+    api = stack.one("AWS::ApiGateway::RestApi")
+
+    assert api["SecurityPolicy"].startswith("SecurityPolicy_TLS13_1_2")
+    assert api["EndpointAccessMode"] == "STRICT"

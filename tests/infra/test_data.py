@@ -1,0 +1,118 @@
+"""What is kept, and for whom: the table, the users, and what the outputs tell."""
+
+import re
+
+import pytest
+
+from tests.infra.conftest import Stack, deployed
+
+
+def test_payments_are_encrypted_and_restorable_to_any_second(stack: Stack) -> None:
+    table = stack.one("AWS::DynamoDB::Table")
+
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["KeySchema"] == [{"AttributeName": "paymentId", "KeyType": "HASH"}]
+
+
+def test_prod_keeps_payments_and_users_and_dev_goes_away_whole(
+    stack: Stack, environment: str
+) -> None:
+    keeps = environment == "prod"
+    policy = "Retain" if keeps else "Delete"
+    for kind in ("AWS::DynamoDB::Table", "AWS::Cognito::UserPool"):
+        [resource] = stack.all(kind).values()
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (policy, policy)
+    assert stack.one("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is keeps
+    assert stack.one("AWS::Cognito::UserPool")["DeletionProtection"] == (
+        "ACTIVE" if keeps else "INACTIVE"
+    )
+    kept = {
+        name
+        for kind in stack.kinds - {"AWS::Lambda::Version"}  # which go with their function
+        for name, resource in stack.all(kind).items()
+        if resource.get("DeletionPolicy") == "Retain"
+    }
+    assert kept - {"ApiGatewayAccount", "ApiGatewayLogsRole"} == (
+        {"PaymentsTable", "UserPool"} if keeps else set()
+    )
+
+
+def test_people_sign_in_by_code_and_never_implicitly(stack: Stack) -> None:
+    people = stack.all("AWS::Cognito::UserPoolClient")["PeopleClient"]["Properties"]
+
+    assert people["AllowedOAuthFlows"] == ["code"]
+    assert people["GenerateSecret"] is False  # a public client: PKCE takes the secret's place
+    assert people["CallbackURLs"] == [stack.outputs["CallbackURL"]]
+    assert re.fullmatch(r"http://localhost:\d+/callback", stack.outputs["CallbackURL"])
+
+
+def test_services_have_a_secret_and_no_way_to_sign_in(stack: Stack) -> None:
+    services = stack.all("AWS::Cognito::UserPoolClient")["ServicesClient"]["Properties"]
+
+    assert services["AllowedOAuthFlows"] == ["client_credentials"]
+    assert services["GenerateSecret"] is True
+    assert not {"ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH"} & set(
+        services["ExplicitAuthFlows"]
+    )
+
+
+def test_every_client_gets_short_tokens_and_tells_nobody_who_exists(stack: Stack) -> None:
+    for client in stack.all("AWS::Cognito::UserPoolClient").values():
+        assert client["Properties"]["PreventUserExistenceErrors"] == "ENABLED"
+        assert client["Properties"]["EnableTokenRevocation"] is True
+        assert client["Properties"]["AccessTokenValidity"] == 60
+        assert client["Properties"]["TokenValidityUnits"]["AccessToken"] == "minutes"
+        assert client["DependsOn"] == "ResourceServer"  # whose scopes it names
+
+
+def test_the_clients_scopes_are_the_resource_servers(stack: Stack) -> None:
+    server = stack.one("AWS::Cognito::UserPoolResourceServer")
+    scopes = {f"{server['Identifier']}/{scope['ScopeName']}" for scope in server["Scopes"]}
+
+    for client in stack.all("AWS::Cognito::UserPoolClient").values():
+        assert scopes <= set(client["Properties"]["AllowedOAuthScopes"]) <= scopes | {"openid"}
+
+
+def test_the_login_pages_are_finished(stack: Stack) -> None:
+    """A managed login wants all four, and says "Login pages unavailable" when one is missing."""
+    domain = stack.one("AWS::Cognito::UserPoolDomain")
+
+    assert stack.one("AWS::Cognito::UserPool")["UserPoolTier"] == "ESSENTIALS"
+    assert domain["ManagedLoginVersion"] == 2
+    assert re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", domain["Domain"])
+    assert stack.one("AWS::Cognito::ManagedLoginBranding") == {
+        "UserPoolId": "UserPool",
+        "ClientId": "PeopleClient",
+        "UseCognitoProvidedValues": True,
+    }
+
+
+@pytest.mark.parametrize(("self_sign_up", "by_administrators"), [("false", True), ("true", False)])
+def test_users_are_invited_unless_anybody_may_sign_up(
+    self_sign_up: str, by_administrators: bool
+) -> None:
+    pool = deployed(SelfSignUp=self_sign_up).one("AWS::Cognito::UserPool")
+
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": by_administrators}
+    assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("OPTIONAL", ["SOFTWARE_TOKEN_MFA"])
+    assert pool["Policies"]["PasswordPolicy"]["MinimumLength"] >= 12
+
+
+def test_a_stack_needs_no_parameter_and_holds_no_secret(stack: Stack) -> None:
+    assert "ClientSecret" not in stack.source
+    assert "NoEcho" not in stack.source
+    assert not [name for name in stack.outputs if re.search("secret|password|token", name, re.I)]
+
+
+def test_the_outputs_are_what_a_client_needs(stack: Stack) -> None:
+    assert {
+        "ApiGatewayInvokeURL",
+        "CallbackURL",
+        "Issuer",
+        "LoginURL",
+        "PeopleClientId",
+        "ServicesClientId",
+        "UserPoolId",
+    } <= set(stack.outputs)
