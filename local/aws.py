@@ -114,6 +114,7 @@ class UserPool:
         """
         self._cognito = _client("cognito-idp", url)
         self._client_id = ""
+        self._one_at_a_time = Lock()  # nobody sees a user without the sub that stays
         try:
             self._create(template)
         except (BotoCoreError, ClientError) as error:
@@ -186,7 +187,7 @@ class UserPool:
         email = name if "@" in name else f"{name}@example.com"
         user = {"UserPoolId": self._id, "Username": email}
         try:
-            with suppress(self._cognito.exceptions.UsernameExistsException):
+            with self._one_at_a_time, suppress(self._cognito.exceptions.UsernameExistsException):
                 self._cognito.admin_create_user(**user, MessageAction="SUPPRESS")
                 self._cognito.admin_set_user_password(**user, Password=PASSWORD, Permanent=True)
                 made = self._moto._get_user(email)  # no API sets a sub

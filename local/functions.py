@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import BoundedSemaphore, Timer
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 from local import LocalError
 from local.aws import ACCESS_KEY
@@ -70,7 +71,7 @@ class _Pool:
         self._environment = _environment(function, endpoints)
         self._places = BoundedSemaphore(_MAX_PROCESSES)
         self._idle: deque[_Process] = deque()
-        self._all: set[_Process] = set()
+        self._all: WeakSet[_Process] = WeakSet()
 
     def spawn(self) -> "_Process":
         process = _Process(self._function, self._environment)
@@ -94,7 +95,6 @@ class _Pool:
             if process.is_usable():
                 return process
             process.end()
-            self._all.discard(process)
         process = self.spawn()
         process.wait_until_ready()
         return process
@@ -157,7 +157,7 @@ class _Process:
         timer.start()
         line = self._process.stdout.readline()
         timer.cancel()
-        if not line:
+        if not line.endswith("\n"):
             status = self._process.wait()
             if time.monotonic() < deadline:
                 raise RefusedError("DEFAULT_5XX", f"{name}: exited with status {status}")
