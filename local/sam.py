@@ -17,7 +17,7 @@ from pathlib import Path
 from socket import create_connection
 
 from docker.client import DockerClient
-from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from local import LocalError, aws, guide, loopback, tokens
 from local.stack import api, functions
@@ -30,6 +30,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import run_simple
 run_simple("0.0.0.0", {_STORE_PORT}, DomainDispatcherApplication(create_backend_app))
 """
+# Docker's word for a processor → Lambda's. Functions run here on this machine's, not emulated.
+_ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 _PLATFORMS = {"x86_64": "x86_64-manylinux2014", "arm64": "aarch64-manylinux2014"}
 _START_SECONDS = 30
 
@@ -40,7 +42,7 @@ class _Runtime:
 
     image: str
     python: str  # 3.13
-    platform: str  # as uv names it
+    architecture: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,6 @@ class _Store:
 
     url: str
     inner_url: str
-    network: str | None = None
 
 
 def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
@@ -69,12 +70,14 @@ def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
     with suppress(KeyboardInterrupt), ExitStack() as stack:
         engine = stack.enter_context(_docker())
         runtime = _runtime(engine, template)
+        network = stack.enter_context(_network(engine, f"sam-local-{port}"))
         store = (
             _Store(dynamodb_url, dynamodb_url)
             if dynamodb_url
-            else stack.enter_context(_store(engine, f"sam-local-{port}", runtime, folder / "store"))
+            else _start_store(engine, network, runtime, folder / "store")
         )
-        with _sam(path, "build") as build:  # while the store starts
+        processor = ["--parameter-overrides", f"Architecture={runtime.architecture}"]
+        with _sam(path, "build", *processor) as build:  # while the store starts
             if build.wait():
                 raise LocalError("sam build failed")
         tables = _create_tables(template, store.url)
@@ -82,9 +85,8 @@ def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
         parameters = {"AWS_ENDPOINT_URL_DYNAMODB": store.inner_url}
         variables.write_text(json.dumps({"Parameters": parameters}), encoding="utf-8")
         options = ["--port", str(port), "--env-vars", str(variables), "--skip-pull-image"]
-        if store.network:
-            options += ["--docker-network", store.network]
-        process = stack.enter_context(_sam(path, "local", "start-api", *options))
+        options += ["--docker-network", network]
+        process = stack.enter_context(_sam(path, "local", "start-api", *processor, *options))
         _wait_for_port(port, process)
         _print_guide(template, f"http://{loopback.HOST}:{port}", store.url, tables)
         if process.wait():
@@ -99,14 +101,17 @@ def _docker() -> Iterator[DockerClient]:
     except DockerException:
         raise LocalError("no Docker answers: start it, or do without: make run") from None
     with closing(engine):
-        yield engine
+        try:
+            yield engine
+        except APIError as error:
+            raise LocalError(f"Docker: {error.explanation}") from None
 
 
 def _runtime(engine: DockerClient, template: Template) -> _Runtime:
-    names = ("Runtime", "Architectures")
-    properties = next(iter(template.resources("AWS::Lambda::Function", names).values()))
+    properties = next(iter(template.resources("AWS::Lambda::Function", ["Runtime"]).values()))
     python = properties["Runtime"].removeprefix("python")
-    [architecture] = properties.get("Architectures", ["x86_64"])
+    processor = engine.version()["Arch"]  # type: ignore[no-untyped-call]
+    architecture = _ARCHITECTURES[processor]
     image = f"public.ecr.aws/lambda/python:{python}-{architecture}"
     try:
         engine.images.get(image)
@@ -114,49 +119,55 @@ def _runtime(engine: DockerClient, template: Template) -> _Runtime:
         print(f"Pulling {image} (once)", file=sys.stderr)
         try:
             engine.images.pull(image)
-        except DockerException as error:
-            raise LocalError(f"{image}: {error}") from None
-    return _Runtime(image, python, _PLATFORMS[architecture])
+        except APIError as error:
+            raise LocalError(f"{image} cannot be pulled: {error.explanation}") from None
+    return _Runtime(image, python, architecture)
 
 
 @contextmanager
-def _store(engine: DockerClient, name: str, runtime: _Runtime, packages: Path) -> Iterator[_Store]:
-    """Run moto in a container of its own network, both called `name`, as long as the context."""
+def _network(engine: DockerClient, name: str) -> Iterator[str]:
+    """Have a network as long as the context, and no container in it after that."""
+    _remove_network(engine, name)  # what a killed process left
+    engine.networks.create(name)
+    try:
+        yield name
+    finally:
+        _remove_network(engine, name)
+
+
+def _remove_network(engine: DockerClient, name: str) -> None:
+    with suppress(NotFound):
+        network = engine.networks.get(name)
+        for container in network.containers:  # the store, and what SAM CLI forgot when interrupted
+            with suppress(APIError):  # it is going already
+                container.remove(force=True)
+        network.remove()
+
+
+def _start_store(engine: DockerClient, network: str, runtime: _Runtime, packages: Path) -> _Store:
+    """Start moto in a container that is named as its network is."""
     install = [_tool("uv"), "pip", "install", "--quiet", "--only-binary", ":all:"]
-    install += ["--target", str(packages)]
-    install += ["--python-version", runtime.python, "--python-platform", runtime.platform]
+    install += ["--target", str(packages), "--python-version", runtime.python]
+    install += ["--python-platform", _PLATFORMS[runtime.architecture]]
     install += ["--constraint", "requirements-dev.txt", "moto[dynamodb,server]"]
     if subprocess.run(install, cwd=packages.parent.parent, check=False).returncode:
-        raise LocalError("the store's packages could not be installed")
-    _remove(engine, name)  # what a killed process left
-    network = engine.networks.create(name)
-    try:
-        container = engine.containers.run(
-            runtime.image,
-            ["-c", _STORE_PROGRAM],
-            entrypoint="/var/lang/bin/python3",
-            environment={"PYTHONPATH": "/store"},
-            volumes={str(packages): {"bind": "/store", "mode": "ro"}},
-            ports={f"{_STORE_PORT}/tcp": (loopback.HOST, None)},
-            name=name,
-            network=network.name,
-            detach=True,
-        )
-        container.reload()
-        [published] = container.ports[f"{_STORE_PORT}/tcp"]
-        url = f"http://{loopback.HOST}:{published['HostPort']}"
-        yield _Store(url, f"http://{name}:{_STORE_PORT}", name)
-    except DockerException as error:
-        raise LocalError(f"the store's container: {error}") from None
-    finally:
-        _remove(engine, name)
-
-
-def _remove(engine: DockerClient, name: str) -> None:
-    with suppress(NotFound):
-        engine.containers.get(name).remove(force=True)
-    with suppress(NotFound):
-        engine.networks.get(name).remove()
+        raise LocalError("the store's packages cannot be installed: see above")
+    container = engine.containers.run(
+        runtime.image,
+        ["-c", _STORE_PROGRAM],
+        entrypoint="/var/lang/bin/python3",
+        environment={"PYTHONPATH": "/store"},
+        volumes={str(packages): {"bind": "/store", "mode": "ro"}},
+        ports={f"{_STORE_PORT}/tcp": (loopback.HOST, None)},
+        name=network,
+        network=network,
+        auto_remove=True,
+        detach=True,
+    )
+    container.reload()
+    [published] = container.ports[f"{_STORE_PORT}/tcp"]
+    url = f"http://{loopback.HOST}:{published['HostPort']}"
+    return _Store(url, f"http://{network}:{_STORE_PORT}")
 
 
 def _create_tables(template: Template, url: str) -> list[str]:
