@@ -35,8 +35,9 @@ token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="p
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e
 
-test-package: $(READY) ## Build for both processors, and check what is in the packages
+test-package: $(READY) ## Build for both processors, check the packages, and run the integration tests on them
 	$(BIN)/pytest tests/package
+	$(BIN)/python -m tools.packaged
 
 # URL and TOKEN reach the tests as make's own variables do, in the environment.
 smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://... TOKEN=...)

@@ -219,6 +219,7 @@ def driver(task: Path | str, handler: str, call: str, calls: int) -> list[Any]:
         PYTHON,
         "-I",
         "-S",
+        "-B",  # Lambda's file system is read-only: what is not shipped compiled is compiled each time
         HERE / "driver.py",
         BUILT / "runtime",
         task,
