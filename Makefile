@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api test test-package smoke lint audit format lock clean
+.PHONY: help run token start-api test test-package smoke bench bench-check load lint audit format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,13 +35,23 @@ token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="p
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e
 
-test-package: $(READY) ## Build for both processors, and check what is in the packages
+test-package: $(READY) ## Build for both processors, check the packages, and run the integration tests on them
 	$(BIN)/pytest tests/package
+	$(BIN)/python -m tools.packaged
 
 # URL and TOKEN reach the tests as make's own variables do, in the environment.
 smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://... TOKEN=...)
 	@test -n "$(URL)" -a -n "$(TOKEN)" || { echo "make smoke URL=https://... TOKEN=..." >&2; exit 1; }
 	@$(BIN)/pytest -q tests/e2e
+
+bench: $(READY) ## Measure this API beside five others, and write docs/performance.md (a quarter of an hour)
+	$(BIN)/python benchmarks/bench.py
+
+bench-check: $(READY) ## Fail where a call takes 3% more instructions than docs/performance.md says
+	$(BIN)/python benchmarks/bench.py check
+
+load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run DYNAMODB=... in another terminal)
+	@$(BIN)/python benchmarks/load.py http://127.0.0.1:$(PORT) "$$($(BIN)/python -m local token --port $(PORT))" $(or $(SECONDS),10) $(or $(CALLERS),4)
 
 lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/ruff check .
@@ -76,4 +86,4 @@ build-%:
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) tools/build.py $* "$(ARTIFACTS_DIR)"
 
 clean: ## Remove what was set up and built
-	rm -rf $(VENV) .aws-sam .local
+	rm -rf $(VENV) .aws-sam .local benchmarks/.built

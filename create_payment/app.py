@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from shared.http import Call, Metric, Reply, endpoint
 from shared.models import PaymentRequest
+from shared.prime import prime
 from shared.repository import payments
 
 
@@ -19,3 +20,6 @@ def handler(call: Call) -> Reply:
         metric = metric._replace(name="PaymentsReplayed")
     log = {"paymentId": payment.payment_id}
     return Reply(HTTPStatus.CREATED, payment.to_json(), headers, log, metric)
+
+
+prime(lambda: payments().try_create())

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from shared.http import Call, Reply, endpoint
 from shared.payment import PAYMENT_ID_RULE, is_payment_id
+from shared.prime import prime
 from shared.repository import payments
 
 
@@ -13,3 +14,6 @@ def handler(call: Call) -> Reply:
     payment_id = call.query("paymentId", is_payment_id, PAYMENT_ID_RULE)
     payment = payments().get(payment_id, owner=call.caller)
     return Reply(HTTPStatus.OK, payment.to_json(), log={"paymentId": payment_id})
+
+
+prime(lambda: payments().try_get())

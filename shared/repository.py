@@ -10,11 +10,12 @@ from functools import cache
 from secrets import token_hex
 from typing import Any, TypeVar
 
-import boto3
 from botocore.config import Config
+from botocore.credentials import CredentialResolver, EnvProvider
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 
 from shared.errors import IdempotencyKeyReused, PaymentNotFound, StoreUnavailable
 from shared.payment import Payment
@@ -25,6 +26,10 @@ CLIENT_CONFIG = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
+    tcp_keepalive=True,
+    parameter_validation=False,  # the parameters are this module's own, and DynamoDB checks them
+    user_agent="payment-api",  # else put together anew for every call
+    endpoint_discovery_enabled=False,  # DynamoDB has none to discover
 )
 
 # DynamoDB's error codes that mean "later" (Amazon DynamoDB Developer Guide, Error handling).
@@ -102,11 +107,31 @@ class PaymentRepository:
             raise PaymentNotFound(NOT_FOUND)
         return payment
 
+    def try_create(self) -> None:
+        """Make the call that `create` makes, for an item that can never be: nothing is stored."""
+        _reach(
+            self._client.put_item,
+            TableName=self._table_name,
+            Item={"paymentId": {"S": "none"}},
+            ConditionExpression="attribute_exists(paymentId)",
+        )
+
+    def try_get(self) -> None:
+        """Make the call that `get` makes, for a payment that can never be."""
+        _reach(
+            self._client.get_item,
+            TableName=self._table_name,
+            Key={"paymentId": {"S": "none"}},
+        )
+
 
 @cache
 def payments() -> PaymentRepository:
     """Return the repository that this execution environment's functions work on."""
-    client = boto3.client("dynamodb", config=CLIENT_CONFIG)
+    session = Session()
+    # Lambda hands credentials over in the environment: nothing else is set up to look for them.
+    session.register_component("credential_provider", CredentialResolver([EnvProvider()]))
+    client = session.create_client("dynamodb", config=CLIENT_CONFIG)
     return PaymentRepository(client, settings().table_name)
 
 

@@ -1,11 +1,14 @@
 """What `sam build` makes, opened: for both processors, and run from its bytecode alone."""
 
+import json
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore
 import pytest
 from samcli.yamlhelper import yaml_parse
 
@@ -69,6 +72,38 @@ def test_its_native_modules_are_for_the_processor_asked_for(
     for path in native:
         assert int.from_bytes(path.read_bytes()[18:20], "little") == ELF_MACHINES[architecture]
         assert f"cpython-313-{MACHINES[architecture]}" in path.name
+
+
+def test_it_is_small(package: Path, tmp_path: Path) -> None:
+    zipped = Path(shutil.make_archive(str(tmp_path / "package"), "zip", package))
+
+    assert zipped.stat().st_size <= 7_000_000
+
+
+def test_it_trusts_amazons_certificate_authorities_and_no_other(package: Path) -> None:
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusted.load_verify_locations(package / "botocore/cacert.pem")
+
+    assert {
+        dict(pair for part in ca["subject"] for pair in part)["commonName"]
+        for ca in trusted.get_ca_certs()
+    } == {
+        "Amazon Root CA 1",
+        "Amazon Root CA 2",
+        "Amazon Root CA 3",
+        "Amazon Root CA 4",
+        "Starfield Services Root Certificate Authority - G2",
+    }
+
+
+def test_it_knows_dynamodbs_endpoints_in_every_partition(package: Path) -> None:
+    ours = json.loads((package / "botocore/data/endpoints.json").read_text())
+    botocores = json.loads((Path(botocore.__file__).parent / "data/endpoints.json").read_text())
+
+    assert [part["services"] for part in ours["partitions"]] == [
+        {name: services[name] for name in services if name == "dynamodb"}
+        for services in (part["services"] for part in botocores["partitions"])
+    ]
 
 
 def test_every_module_has_unchecked_bytecode_for_where_lambda_unpacks_it(package: Path) -> None:

@@ -1,0 +1,56 @@
+"""What happens while Lambda starts a function: one call, bounded in time, that cannot fail it."""
+
+import importlib
+import socket
+import time
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from shared import repository
+
+APPS = ["create_payment.app", "get_payment.app"]
+
+
+def start(app: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import the function anew, as Lambda's runtime does."""
+    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")
+    return importlib.reload(importlib.import_module(app))
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_start_stores_nothing(
+    app: str, store: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, table = store
+    before = client.scan(TableName=table)["Count"]
+
+    start(app, monkeypatch)
+
+    assert repository.payments.cache_info().currsize == 1
+    assert client.scan(TableName=table)["Count"] == before
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_start_survives_a_store_that_refuses(app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLE_NAME", "no-such-table")
+
+    assert start(app, monkeypatch).handler
+
+
+def test_a_start_does_not_wait_for_a_store_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        monkeypatch.setenv(
+            "AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        )
+        began = time.perf_counter()
+        start("get_payment.app", monkeypatch)
+        assert time.perf_counter() - began < 1.9  # one try would take 2 s
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_elsewhere_nothing_is_called(app: str) -> None:
+    importlib.reload(importlib.import_module(app))
+
+    assert repository.payments.cache_info().currsize == 0
