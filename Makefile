@@ -28,9 +28,10 @@ start-api: $(READY) ## The same under the real sam local start-api, in Docker (P
 	@$(BIN)/python -m local start-api --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
 
 # AS is a variable of make's own (the assembler) until somebody sets it.
-token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000)
+token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000), or for a deployed STACK=... (SCOPE, SERVICE=1, FRESH=1 to change user)
 	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE),--scope "$(SCOPE)") $(if $(EXPIRED),--expired) \
-	  $(if $(filter-out default,$(origin AS)),--as "$(AS)")
+	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
+	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE),--service) $(if $(FRESH),--fresh))
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e
