@@ -83,7 +83,7 @@ def token(
     stack = Stack(stack_name)
     scope = " ".join(sorted(set(scope.split()))) or SCOPE
     client_id = stack.output("ServicesClientId" if service else "PeopleClientId")
-    client = Client(stack.output("LoginUrl"), client_id, scope)
+    client = Client(stack.output("LoginURL"), client_id, scope)
     with Cache(client).held() as cache:
         cached = None if fresh else cache.read()
         if cached and cached.expires_at > time.time() + LEEWAY:
@@ -92,7 +92,7 @@ def token(
             grant = client.credentials_grant(stack.client_secret(client_id))
         else:
             grant = (cached and client.refresh(cached)) or _sign_in(
-                client, stack.output("CallbackUrl"), fresh=fresh, time_limit=time_limit
+                client, stack.output("CallbackURL"), fresh=fresh, time_limit=time_limit
             )
         cache.write(grant)
     return grant.access_token

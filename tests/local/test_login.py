@@ -63,8 +63,8 @@ def deployment() -> Iterator[tuple[AuthorizationServer, str]]:
                 UserPoolId=pool,
                 PeopleClientId=server.people,
                 ServicesClientId=server.services,
-                LoginUrl=server.url,
-                CallbackUrl=server.callback,
+                LoginURL=server.url,
+                CallbackURL=server.callback,
             )
             free.close()
             yield server, f"http://{host}:{port}"
@@ -383,7 +383,7 @@ def test_a_login_domain_that_is_away_is_named(server: AuthorizationServer, token
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    deploy("away", **{**outputs, "LoginUrl": url})
+    deploy("away", **{**outputs, "LoginURL": url})
 
     error = token.fails("--service", stack="away")
 
