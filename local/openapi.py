@@ -214,8 +214,8 @@ def _operation(
     if package not in OPERATIONS:
         raise LocalError(f"local/openapi.py has no words for {package}")
     words = OPERATIONS[package]
-    handler = import_module(function.handler.rpartition(".")[0].replace("/", "."))
-    summary = (handler.__doc__ or "").partition(": ")[2].strip().rstrip(".")
+    module = import_module(function.handler.rpartition(".")[0].replace("/", "."))
+    summary = (module.__doc__ or "").partition(": ")[2].strip().rstrip(".")
     operation: dict[str, Any] = {
         "operationId": to_camel(package),
         "tags": ["payments"],
@@ -269,7 +269,7 @@ def _refusals(words: Words, responses: Mapping[str, GatewayResponse]) -> dict[st
             continue
         example = json.loads(body_of(response, {"requestId": TRACE_ID}, "Bad Request"))
         status = str(response.status or "default")
-        add(status, kind.lower().replace("_", "-"), example, response.headers)
+        add(status, kind, example, response.headers)
     for answer in found.values():
         examples = answer["content"][PROBLEM_JSON]["examples"].values()
         answer["description"] = "; ".join(sorted({each["value"]["title"] for each in examples}))
