@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api test test-package smoke bench bench-check load lint audit format lock clean
+.PHONY: help run token start-api openapi test test-package smoke bench bench-check load lint audit format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,9 +28,13 @@ start-api: $(READY) ## The same under the real sam local start-api, in Docker (P
 	@$(BIN)/python -m local start-api --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
 
 # AS is a variable of make's own (the assembler) until somebody sets it.
-token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000)
+token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000) or a STACK=... on AWS
 	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE),--scope "$(SCOPE)") $(if $(EXPIRED),--expired) \
-	  $(if $(filter-out default,$(origin AS)),--as "$(AS)")
+	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
+	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE),--service) $(if $(FRESH),--fresh))
+
+openapi: $(READY) ## Write docs/openapi.json from the template and the models
+	$(BIN)/python -m local openapi
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e
@@ -59,6 +63,7 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/cfn-lint template.yaml ci/oidc.yaml
+	$(BIN)/python -m local openapi --check
 
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
 # the program; the original is fetched from GitHub.

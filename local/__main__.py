@@ -1,4 +1,4 @@
-"""The laptop's commands: `python -m local serve`, `python -m local token`."""
+"""The laptop's commands: `python -m local serve`, `token`, `openapi` and others."""
 
 import argparse
 import os
@@ -37,12 +37,24 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--template", type=Path, default=Path("template.yaml"))
         command.set_defaults(run=run)
 
-    command = commands.add_parser("token", help="print an access token for the API that runs")
+    command = commands.add_parser(
+        "token", help="print an access token for the API that runs here, or for a deployed stack"
+    )
     command.add_argument("--port", type=int, default=DEFAULT_PORT)
     command.add_argument("--as", dest="user", default=tokens.DEFAULT_USER)
     command.add_argument("--scope", default="", help="scopes, separated by spaces (default: all)")
     command.add_argument("--expired", action="store_true")
+    command.add_argument("--stack", help="a deployed stack: sign in there")
+    command.add_argument("--service", action="store_true", help="as the stack's services' client")
+    command.add_argument("--fresh", action="store_true", help="sign in anew, as somebody else")
+    command.add_argument("--time-limit", type=float, metavar="SECONDS", default=300)
     command.set_defaults(run=_token)
+
+    command = commands.add_parser("openapi", help="write the OpenAPI document")
+    command.add_argument("--check", action="store_true", help="only say whether it is stale")
+    command.add_argument("--template", type=Path, default=Path("template.yaml"))
+    command.add_argument("--file", type=Path, default=Path("docs/openapi.json"))
+    command.set_defaults(run=_openapi)
     return parser
 
 
@@ -62,7 +74,32 @@ def _start_api(options: argparse.Namespace) -> None:
     start_api(options.template.absolute(), options.port, options.dynamodb)
 
 
+def _openapi(options: argparse.Namespace) -> None:
+    from local import openapi  # noqa: PLC0415
+    from local.template import Template  # noqa: PLC0415
+
+    template = Template(options.template.absolute())
+    if options.check:
+        openapi.check(options.file, template)
+    else:
+        options.file.parent.mkdir(exist_ok=True)
+        options.file.write_text(openapi.text(template), encoding="utf-8")
+
+
 def _token(options: argparse.Namespace) -> None:
+    if options.stack:
+        from local import login  # noqa: PLC0415
+
+        print(
+            login.token(
+                options.stack,
+                service=options.service,
+                scope=options.scope,
+                fresh=options.fresh,
+                time_limit=options.time_limit,
+            )
+        )
+        return
     print(tokens.fetch(options.port, options.user, options.scope, expired=options.expired))
 
 

@@ -36,9 +36,17 @@ def render(
 ) -> tuple[int, Mapping[str, str], str]:
     """Return status, headers and body; `context` is what the body's $context variables name."""
     status, message = _TYPES[kind]
-    error = {"message": message, "messageString": json.dumps(message), "responseType": kind}
     default = responses.get(f"DEFAULT_{status // 100}XX", GatewayResponse())
     response = responses.get(kind, default)
+    headers = {"Content-Type": "application/json", **response.headers}
+    return response.status or status, headers, body_of(response, context, message, kind)
+
+
+def body_of(
+    response: GatewayResponse, context: Mapping[str, Any], message: str, kind: str = ""
+) -> str:
+    """Return the body, its $context variables filled in."""
+    error = {"message": message, "messageString": json.dumps(message), "responseType": kind}
 
     def value(match: re.Match[str]) -> str:
         found: Any = {**context, "error": error}
@@ -46,6 +54,4 @@ def render(
             found = found.get(name) if isinstance(found, Mapping) else None
         return "" if found is None else str(found)
 
-    body = re.sub(r"\$context\.(\w+(?:\.\w+)*)", value, response.template or _PLAIN)
-    headers = {"Content-Type": "application/json", **response.headers}
-    return response.status or status, headers, body
+    return re.sub(r"\$context\.(\w+(?:\.\w+)*)", value, response.template or _PLAIN)

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from threading import Event
 
-from local import LocalError, aws, guide, loopback, tokens
+from local import LocalError, aws, docs, guide, loopback, tokens
 from local.functions import Functions
 from local.gateway import Gateway
 from local.stack import api, functions
@@ -32,7 +32,10 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
     running = Functions(lambdas.values(), endpoints)
     try:
         running.start()
-        pages = {("POST", tokens.PATH): tokens.page(users.token)}
+        pages = {
+            ("POST", tokens.PATH): tokens.page(users.token),
+            **docs.pages(path.parent / "docs/openapi.json", (tokens.DEFAULT_USER, "bob")),
+        }
         url = loopback.serve(front, Gateway(rest, users.keys, running.invoke, pages))
 
         token = users.token(tokens.DEFAULT_USER)
@@ -42,6 +45,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
             f"\n{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n",
             *(f"  {curl}\n" for curl in curls),
             f"The tokens are {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
+            f"To read, and to try in a browser: {url}/docs",
             f"DynamoDB: {store_url}   Cognito: {aws_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),
         ]

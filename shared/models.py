@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+MAX_METADATA = 20  # entries
+
+
 def _minor_units(value: object, info: ValidationInfo) -> int:
     amount = money.parse_amount(value)
     currency = info.data.get("currency")  # absent where it was refused itself
@@ -40,8 +43,8 @@ def _few_entries(value: object) -> object:
     if value is None:
         return {}
     # Counted before the entries are looked at: the time to refuse does not grow with their number.
-    if isinstance(value, dict) and len(value) > 20:
-        raise ValueError(f"must have at most 20 entries, this has {len(value)}")
+    if isinstance(value, dict) and len(value) > MAX_METADATA:
+        raise ValueError(f"must have at most {MAX_METADATA} entries, this has {len(value)}")
     return value
 
 
