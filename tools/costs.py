@@ -7,7 +7,7 @@ the youngest of September 2026; not against the live pages.
 
 from typing import NamedTuple
 
-REGION, PRICES_OF = "us-east-1", "September 2026"
+REGION, PRICES_OF = "us-east-1", "list prices as copied by September 2026"
 
 # What a call is taken to need. Bytes are those of one call's log lines; the time on AWS is not
 # measured here: read `durationMs` and the REPORT lines of your own calls.
@@ -59,7 +59,7 @@ def table() -> str:
     total = sum(usd for _, _, usd in lines())
     return "\n".join(
         [
-            f"| a million payments, {REGION}, prices of {PRICES_OF} | amount | USD |",
+            f"| a million payments, {REGION}, {PRICES_OF} | amount | USD |",
             "| --- | --- | ---: |",
             *(f"| {name} | {amount} | {usd:.2f} |" for name, amount, usd in lines()),
             f"| **sum** | | **{total:.2f}** |",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.infra.conftest import Stack, deployed
 
 
@@ -104,6 +105,13 @@ def test_a_stack_needs_no_parameter_and_holds_no_secret(stack: Stack) -> None:
     assert "ClientSecret" not in stack.source
     assert "NoEcho" not in stack.source
     assert not [name for name in stack.outputs if re.search("secret|password|token", name, re.I)]
+
+
+def test_the_outputs_are_those_that_a_sign_in_asks_for(stack: Stack) -> None:
+    asked_for = re.findall(r'\.output\("(\w+)"\)', (ROOT / "local/login.py").read_text())
+
+    assert "LoginURL" in asked_for
+    assert set(asked_for) <= set(stack.outputs)
 
 
 def test_the_outputs_are_what_a_client_needs(stack: Stack) -> None:
