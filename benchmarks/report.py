@@ -36,7 +36,11 @@ def write(result: dict[str, Any]) -> None:
     """Replace what stands between the markers, and draw the chart."""
     page = ROOT / "docs/performance.md"
     text = page.read_text()
-    for name, table in {"measured": measured(result), "cost": cost()}.items():
+    for name, table in {
+        "measured": measured(result),
+        "memory": memory(result),
+        "cost": cost(),
+    }.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         text = re.sub(pattern, lambda m, t=table: f"{m[1]}{t}\n{m[2]}", text, flags=re.S)
     page.write_text(text)
@@ -81,8 +85,8 @@ def measured(result: dict[str, Any]) -> str:
     lines += [
         f"| {NAMES['ours']} | 1 | 1 | {own['first']:.0f}, {own['second']:.1f} |",
         "",
-        "What DynamoDB is asked, on DynamoDB Local: calls (capacity units). A start's one call at init is counted",
-        "in this API's, and is made once for each execution environment:",
+        "What DynamoDB is asked for each, on DynamoDB Local: calls (capacity units). Under Lambda, each execution",
+        "environment of this API adds one call at init (one unit) in its life:",
         "",
         "| | create | replay | read |",
         "| --- | --: | --: | --: |",
@@ -123,6 +127,20 @@ def cost() -> str:
             + " | ".join(cells)
             + f" | ${total / calls * 1e6:.2f} |"
         )
+    return "\n".join(lines)
+
+
+def memory(result: dict[str, Any]) -> str:
+    """Scale the second answer under Lambda's runtime client by the processor that a memory size gets."""
+    second = result["starts"]["ours"]["second"]
+    lines = [
+        "| memory, MB | share of a processor | warm create, ms | $ per million |",
+        "| --: | --: | --: | --: |",
+    ]
+    for size in (128, 256, 512, 1024, 1769):
+        share = size / 1769
+        price = second / share / 1000 * size / 1024 * LAMBDA_GB_SECOND * 1e6
+        lines.append(f"| {size:,} | {share:.2f} | {second / share:.1f} | {price:.2f} |")
     return "\n".join(lines)
 
 
