@@ -18,7 +18,8 @@ NAMES = {
     "powertools": "Powertools: resolver, validation, idempotency, tracer",
 }
 
-# us-east-1, dollars, as public copies had them by November 2026 in November 2026: aws.amazon.com/{api-gateway,lambda,dynamodb,cloudwatch}/pricing
+# us-east-1, dollars, as public copies had them by November 2026, of
+# aws.amazon.com/{api-gateway,lambda,dynamodb,cloudwatch}/pricing
 GATEWAY_TIERS = [
     (333e6, 3.50),
     (1_000e6, 2.80),
