@@ -107,7 +107,7 @@ class Stack:
     def __init__(self, name: str) -> None:
         self._name = name
         with _aws_errors():
-            described = boto3.Session().client("cloudformation").describe_stacks(StackName=name)
+            described = _session().client("cloudformation").describe_stacks(StackName=name)
         self._outputs = {
             output["OutputKey"]: output["OutputValue"]
             for output in described["Stacks"][0].get("Outputs", [])
@@ -125,12 +125,17 @@ class Stack:
         """Return an app client's secret."""
         with _aws_errors():
             answer = (
-                boto3.Session()
+                _session()
                 .client("cognito-idp")
                 .describe_user_pool_client(UserPoolId=self.output("UserPoolId"), ClientId=client_id)
             )
         secret: str = answer["UserPoolClient"]["ClientSecret"]
         return secret
+
+
+def _session() -> boto3.Session:
+    """Return a session in AWS_REGION where that is set, as the AWS CLI has it and boto3 does not."""
+    return boto3.Session(region_name=os.environ.get("AWS_REGION"))
 
 
 @contextmanager
@@ -147,7 +152,7 @@ def _aws_errors() -> Iterator[None]:
         ) from None
     except ClientError as error:
         reason = error.response["Error"]["Message"]
-        raise LocalError(f"AWS in {boto3.Session().region_name}: {reason}") from None
+        raise LocalError(f"AWS in {_session().region_name}: {reason}") from None
     except BotoCoreError as error:
         raise LocalError(f"AWS: {error}") from None
 

@@ -40,6 +40,7 @@ def deployment() -> Iterator[tuple[AuthorizationServer, str]]:
     host, port = aws.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as free:
         patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.delenv("AWS_REGION", raising=False)
         patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
@@ -415,6 +416,16 @@ def test_missing_credentials_are_told(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
     assert "no AWS credentials" in token.fails()
+
+
+def test_the_region_may_be_named_as_for_the_aws_cli(
+    server: AuthorizationServer, token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    assert "does not exist" in token.fails()
+
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert token("--service")
 
 
 def test_a_missing_region_is_told(
