@@ -134,7 +134,7 @@ class Stack:
 
 
 def _session() -> boto3.Session:
-    """Return a session in AWS_REGION where that is set, as the AWS CLI has it and boto3 does not."""
+    """Return a session in AWS_REGION, which the AWS CLI reads and boto3 does not."""
     return boto3.Session(region_name=os.environ.get("AWS_REGION"))
 
 
