@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import pytest
 
 from create_payment.app import handler as create_payment
@@ -16,6 +17,16 @@ from get_payment.app import handler as get_payment
 from shared import http, repository, settings
 
 ROOT = Path(__file__).parent.parent
+
+# The same cases every time, whatever the machine's speed; `make test` is no place for luck.
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

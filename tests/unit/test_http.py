@@ -224,7 +224,9 @@ def test_a_body_is_read_however_api_gateway_sends_it(prefix: str, is_base64: boo
     assert call(what_is_sent, event).json == {"amount": "1.10", "name": "ä😀"}
 
 
-@pytest.mark.parametrize("body", ["****", "gA==", base64.b64encode("{}".encode("utf-16")).decode()])
+@pytest.mark.parametrize(
+    "body", ["****", "é", "gA==", base64.b64encode("{}".encode("utf-16")).decode()]
+)
 def test_a_base64_body_that_is_no_utf8_is_refused(body: str) -> None:
     event = proxy_event("create_payment")
     event["body"] = body
