@@ -68,7 +68,9 @@ def to_minor(amount: Decimal, currency: str) -> int:
     exact = amount.normalize(_EXACT)
     used = -int(exact.as_tuple().exponent)
     if used > decimals:
-        shown = str(amount) if used <= LIMIT_DIGITS else "this amount"
+        # Twelve digits could be a card number, which no message repeats.
+        is_short = used <= LIMIT_DIGITS and len(exact.as_tuple().digits) < 12
+        shown = str(exact) if is_short else "this amount"
         raise ValueError(f"{currency} has {decimals} decimals, {shown} has {used}")
     return int(exact.scaleb(decimals))
 

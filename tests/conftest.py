@@ -3,8 +3,11 @@
 import copy
 import io
 import json
+import re
+import sys
 import uuid
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +18,8 @@ import pytest
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
 from shared import http, repository, settings
+from shared.cards import has_card_number
+from shared.payment import is_payment_id
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,14 +55,15 @@ def _forget() -> None:
     repository.payments.cache_clear()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def logs() -> Iterator[io.StringIO]:
-    """Return where the functions' log lines go during the test."""
+    """Return where the functions' log lines go during the test; a failing test shows them."""
     stream = io.StringIO()
     handler = http._logger().registered_handler
     before = handler.setStream(stream)
     yield stream
     handler.setStream(before)
+    sys.stdout.write(stream.getvalue())
 
 
 class Response(SimpleNamespace):
@@ -114,10 +120,59 @@ def proxy_event(name: str, user: str | None = None) -> dict[str, Any]:
 
 
 def call(handler: Callable[..., Any], event: dict[str, Any]) -> Response:
-    """Send the event through JSON, as Lambda does, and return what API Gateway would send."""
+    """Send the event through JSON, as Lambda does, and return what API Gateway would send.
+
+    Every line that the call logs is searched, in every test.
+    """
+    log: io.StringIO = http._logger().registered_handler.stream
+    start = len(log.getvalue())
     answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), None)))
+    assert_nothing_private(log.getvalue()[start:], event)
+    assert answer["statusCode"] < 400 or not has_card_number(answer["body"]), answer
     assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}
     return Response(status=answer["statusCode"], headers=answer["headers"], text=answer["body"])
+
+
+def assert_nothing_private(lines: str, event: dict[str, Any]) -> None:
+    """Check that log lines hold no card number, no token, and nothing that the event brought."""
+    assert not has_card_number(lines), lines
+    assert not TOKEN.search(lines), lines
+    for text in brought(event):
+        assert text not in lines, lines
+        assert json.dumps(text)[1:-1] not in lines, lines
+
+
+TOKEN = re.compile(r"eyJ[\w-]{6}|Bearer \S")
+
+
+def brought(event: dict[str, Any]) -> Iterator[str]:
+    """Return what the caller sent and is, but for payment ids and texts too short to tell."""
+    body = event["body"] or ""
+    fields = strings(json.loads(body)) if is_json(body) else ()
+    headers = (event["multiValueHeaders"] or {}).values()
+    query = (event["multiValueQueryStringParameters"] or {}).values()
+    claims = (event["requestContext"].get("authorizer") or {}).get("claims") or {}
+    for text in (body, *fields, *chain(*headers, *query), *claims.values()):
+        if isinstance(text, str) and len(text) >= 8 and not is_payment_id(text):
+            yield text
+
+
+def is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def strings(document: object) -> Iterator[str]:
+    """Return every string of the document but its objects' keys, which it has in common with us."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, (list, dict)):
+        members = document.values() if isinstance(document, dict) else document
+        for member in members:
+            yield from strings(member)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shared.cards import has_card_number
 from shared.iso4217 import DECIMALS
 from shared.money import parse_amount, parse_currency, to_major, to_minor
 
@@ -90,6 +91,18 @@ def test_a_client_that_reads_binary_floats_reads_the_amount_exactly(
 
     assert Decimal(repr(json.loads(shown))) == Decimal(shown)
     assert round(json.loads(shown) * sub_unit(currency)) == minor
+
+
+@given(st.sampled_from(["4222222222222", "378282246310005", "4242424242424242"]), st.data())
+def test_a_card_number_written_as_an_amount_is_not_repeated(
+    number: str, data: st.DataObject
+) -> None:
+    point = data.draw(st.integers(0, len(number) - 3))
+    for text in (f"{number[:point]}.{number[point:]}", f"{number}.00005", f"0.00{number}000"):
+        with pytest.raises(ValueError, match="USD") as refusal:
+            to_minor(Decimal(text), "USD")
+        assert not has_card_number(str(refusal.value))
+        assert number not in str(refusal.value).replace(".", "")
 
 
 @pytest.mark.parametrize("currency", sorted(DECIMALS))
