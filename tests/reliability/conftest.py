@@ -1,0 +1,53 @@
+"""The functions behind a network that fails on purpose."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.config import Config
+
+from shared import repository
+from tests.integration.conftest import store_url, table  # noqa: F401
+from tests.reliability.proxy import FaultProxy
+
+
+@pytest.fixture(scope="session")
+def proxy(store_url: str) -> Iterator[FaultProxy]:  # noqa: F811
+    proxy = FaultProxy(store_url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(autouse=True)
+def network(
+    function_environment: None,
+    table: tuple[Any, str],  # noqa: F811
+    proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[FaultProxy]:
+    """Point the functions at the proxy; an answer is late here after 50 ms."""
+    monkeypatch.setenv("TABLE_NAME", table[1])
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
+    impatient = repository.CLIENT_CONFIG.merge(Config(read_timeout=0.05))
+    monkeypatch.setattr(repository, "CLIENT_CONFIG", impatient)
+    # Between two tries the client sleeps for up to a second, which proves nothing here.
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    proxy.plan()
+    yield proxy
+    proxy.plan()
+
+
+@pytest.fixture
+def items(table: tuple[Any, str]) -> Any:  # noqa: F811
+    """Return a function that tells which payments the store holds for a user."""
+    client, name = table
+
+    def of(owner: str) -> list[dict[str, Any]]:
+        found = client.scan(TableName=name, ConsistentRead=True)["Items"]
+        for item in found:  # so that the next scan is short
+            if item["owner"]["S"] != owner:
+                client.delete_item(TableName=name, Key={"paymentId": item["paymentId"]})
+        return [item for item in found if item["owner"]["S"] == owner]
+
+    return of
