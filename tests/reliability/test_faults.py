@@ -5,7 +5,10 @@ client that repeats the call for as long as it is told to, as the README says. F
 many: `make reliability` runs them.
 """
 
+import socket
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from itertools import product
 from typing import Any
 
@@ -113,3 +116,43 @@ def test_a_payment_is_read_as_it_is_or_not_at_all(
 
     assert (response.status, response.text) == (200, payment.text)
     assert (foreign.status, foreign.text) == (404, missing.text)
+
+
+def refused(stack: ExitStack) -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def never_accepted(stack: ExitStack) -> str:
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+    for _ in range(4):  # with its queue full, the system answers no further connection
+        waiting = stack.enter_context(socket.socket())
+        waiting.setblocking(False)
+        waiting.connect_ex(listener.getsockname())
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def not_tls(stack: ExitStack) -> str:
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    stack.callback(listener.shutdown, socket.SHUT_RDWR)
+    return f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("where", [refused, never_accepted, not_tls])
+def test_a_store_that_no_connection_reaches_is_a_503(
+    alice: Client, monkeypatch: pytest.MonkeyPatch, where: Callable[[ExitStack], str]
+) -> None:
+    with ExitStack() as stack:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", where(stack))
+        responses = alice.create(REQUEST, key="order-1"), alice.get("pay_" + "a" * 32)
+
+    for response in responses:
+        assert response.status == 503, response.text
+        assert response.headers["Retry-After"] == "1"
