@@ -1,5 +1,6 @@
 """The functions behind a network that fails on purpose."""
 
+import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from botocore.config import Config
 from shared import repository
 from tests.integration.conftest import store_url, table  # noqa: F401
 from tests.reliability.proxy import FaultProxy
+from tests.reliability.worker import Worker
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +31,7 @@ def network(
     """Point the functions at the proxy; an answer is late here after 50 ms."""
     monkeypatch.setenv("TABLE_NAME", table[1])
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
-    impatient = repository.CLIENT_CONFIG.merge(Config(read_timeout=0.05))
+    impatient = repository.CLIENT_CONFIG.merge(Config(connect_timeout=0.05, read_timeout=0.05))
     monkeypatch.setattr(repository, "CLIENT_CONFIG", impatient)
     # Between two tries the client sleeps for up to a second, which proves nothing here.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
@@ -51,3 +53,20 @@ def items(table: tuple[Any, str]) -> Any:  # noqa: F811
         return [item for item in found if item["owner"]["S"] == owner]
 
     return of
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[list[Worker]]:
+    """Return workers, each of which handles calls in processes of its own."""
+    workers = [Worker() for _ in range(4)]
+    yield workers
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def environment(network: FaultProxy) -> dict[str, str]:
+    """Return the environment of a function in a worker."""
+    names = ("TABLE_NAME", "AWS_ENDPOINT_URL_DYNAMODB", "ALLOWED_ORIGIN", "POWERTOOLS_SERVICE_NAME")
+    aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+    return {name: os.environ[name] for name in (*names, *aws)}
