@@ -151,18 +151,14 @@ class FaultProxy:
             self.calls = 0
             self.before, self.after = before, after
 
-    def settle(self) -> None:
-        """Let a late request arrive, and hang up where nothing was ever answered."""
-        with self._lock:
-            self._settle()
-
     def close(self) -> None:
         """Stop listening."""
-        self.settle()
+        self.plan()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _settle(self) -> None:
+        """Let a late request arrive, and hang up where nothing was ever answered."""
         for connection in self._silent:
             connection.close()
         self._silent = []

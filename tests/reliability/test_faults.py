@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Client, Response
-from tests.reliability.proxy import Fault, FaultProxy
+from tests.reliability.conftest import Network
+from tests.reliability.proxy import Fault
 
 REQUEST = {"amount": 117, "currency": "USD", "description": "Order 1001"}
 OTHER = {**REQUEST, "amount": 1}
@@ -38,7 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def until_answered(call: Callable[[], Response]) -> Response:
     """Repeat the call while the answer is a 503, and hold every answer to the contract."""
-    for _ in range(5):
+    for _ in range(20):  # two faults need three; a busy machine where silence is planned needs more
         response = call()
         if response.status != 503:
             return response
@@ -48,11 +49,11 @@ def until_answered(call: Callable[[], Response]) -> Response:
 
 
 def test_a_create_with_a_key_happens_once(
-    alice: Client, network: FaultProxy, items: Items, faults: tuple[Fault, ...]
+    alice: Client, network: Network, items: Items, faults: tuple[Fault, ...]
 ) -> None:
     network.plan(*faults)
     response = until_answered(lambda: alice.create(REQUEST, key="order-1"))
-    network.settle()
+    network.plan()
 
     assert response.status == 201, response.text
     assert [item["paymentId"]["S"] for item in items(alice.user)] == [response.json["paymentId"]]
@@ -61,7 +62,7 @@ def test_a_create_with_a_key_happens_once(
 
 
 def test_a_create_without_a_key_happens_at_most_once_for_each_call(
-    alice: Client, network: FaultProxy, items: Items, faults: tuple[Fault, ...]
+    alice: Client, network: Network, items: Items, faults: tuple[Fault, ...]
 ) -> None:
     network.plan(*faults)
     response = alice.create(REQUEST)
@@ -77,7 +78,7 @@ def test_a_create_without_a_key_happens_at_most_once_for_each_call(
 
 
 def test_a_replay_is_the_first_payment(
-    alice: Client, network: FaultProxy, items: Items, faults: tuple[Fault, ...]
+    alice: Client, network: Network, items: Items, faults: tuple[Fault, ...]
 ) -> None:
     first = alice.create(REQUEST, key="order-1")
     network.plan(*faults)
@@ -90,7 +91,7 @@ def test_a_replay_is_the_first_payment(
 
 
 def test_a_used_key_is_a_422_and_changes_nothing(
-    alice: Client, network: FaultProxy, items: Items, faults: tuple[Fault, ...]
+    alice: Client, network: Network, items: Items, faults: tuple[Fault, ...]
 ) -> None:
     first = alice.create(REQUEST, key="order-1")
     network.plan(*faults)
@@ -103,7 +104,7 @@ def test_a_used_key_is_a_422_and_changes_nothing(
 
 
 def test_a_payment_is_read_as_it_is_or_not_at_all(
-    alice: Client, bob: Client, network: FaultProxy, faults: tuple[Fault, ...]
+    alice: Client, bob: Client, network: Network, faults: tuple[Fault, ...]
 ) -> None:
     payment = alice.create(REQUEST)
     missing = bob.get("pay_" + "a" * 32)

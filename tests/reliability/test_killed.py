@@ -7,7 +7,8 @@ from queue import Queue
 import pytest
 
 from tests.conftest import Client, proxy_event
-from tests.reliability.proxy import SILENT, Fault, FaultProxy
+from tests.reliability.conftest import Network
+from tests.reliability.proxy import SILENT, Fault
 from tests.reliability.test_faults import REQUEST, Items
 from tests.reliability.worker import Worker
 
@@ -39,7 +40,7 @@ class Killer:
 @pytest.mark.parametrize("faults", CASES, ids=lambda case: "-".join(f.name for f in case) or "-")
 def test_a_killed_create_is_finished_by_repeating_it(  # noqa: PLR0917
     alice: Client,
-    network: FaultProxy,
+    network: Network,
     items: Items,
     workers: list[Worker],
     environment: dict[str, str],

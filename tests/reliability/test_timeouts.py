@@ -8,7 +8,8 @@ from samcli.yamlhelper import yaml_parse
 
 from shared import repository
 from tests.conftest import ROOT, Client
-from tests.reliability.proxy import Fault, FaultProxy
+from tests.reliability.conftest import Network
+from tests.reliability.proxy import Fault
 
 CLIENT_CONFIG: Any = repository.CLIENT_CONFIG
 FUNCTION_TIMEOUT = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"][
@@ -31,15 +32,15 @@ def test_every_try_of_the_store_fits_in_the_functions_timeout() -> None:
 
 @pytest.mark.slow
 def test_a_silent_store_is_a_503_in_time(
-    alice: Client, network: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    alice: Client, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    network.plan(*[Fault.SILENCE] * 10)
     monkeypatch.setattr(repository, "CLIENT_CONFIG", CLIENT_CONFIG)
     monkeypatch.setattr("botocore.endpoint.time", time)
-    network.plan(*[Fault.SILENCE] * 10)
 
     start = time.monotonic()
     response = alice.create({"amount": 1, "currency": "USD"}, key="order-1")
 
     assert response.status == 503
     assert time.monotonic() - start < FUNCTION_TIMEOUT - SPARE
-    assert network.calls == CLIENT_CONFIG.retries["total_max_attempts"]
+    assert network.proxy.calls == CLIENT_CONFIG.retries["total_max_attempts"]

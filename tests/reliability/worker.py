@@ -15,9 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import botocore.endpoint
 from botocore.config import Config
+from botocore.session import Session
 
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
@@ -74,7 +74,9 @@ def serve() -> None:
     patient = repository.CLIENT_CONFIG.merge(Config(connect_timeout=60, read_timeout=60))
     repository.CLIENT_CONFIG = patient
     # Made once, by one thread, as in a function: what children and their threads then share.
-    boto3.client("dynamodb", "eu-central-1")
+    session = Session()
+    session.create_client("dynamodb", "eu-central-1")
+    repository.Session = lambda: session
     http._logger()
 
     def write(document: object) -> None:
