@@ -7,8 +7,10 @@ second is handed the item that stands there.
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from http import HTTPStatus
 from secrets import token_hex
 from typing import Any, TypeVar
+from zlib import crc32
 
 from botocore.config import Config
 from botocore.credentials import CredentialResolver, EnvProvider
@@ -34,12 +36,11 @@ CLIENT_CONFIG = Config(
 
 # DynamoDB's error codes that mean "later" (Amazon DynamoDB Developer Guide, Error handling).
 BUSY = {
-    "InternalServerError",
-    "LimitExceededException",
     "ProvisionedThroughputExceededException",
+    "ReplicatedWriteConflictException",
     "RequestLimitExceeded",
-    "ServiceUnavailable",
     "ThrottlingException",
+    "TransactionConflictException",
 }
 
 NOT_FOUND = "you have no payment with this id"
@@ -132,7 +133,26 @@ def payments() -> PaymentRepository:
     # Lambda hands credentials over in the environment: nothing else is set up to look for them.
     session.register_component("credential_provider", CredentialResolver([EnvProvider()]))
     client = session.create_client("dynamodb", config=CLIENT_CONFIG)
+    client.meta.events.register("before-parse.dynamodb", _check_answer)
     return PaymentRepository(client, settings().table_name)
+
+
+def _check_answer(response_dict: dict[str, Any], **_: object) -> None:
+    """Raise unless the answer is what DynamoDB sent, by its CRC-32.
+
+    botocore takes an answer that was cut off, or is no JSON, for an empty one, which says that a
+    payment was stored or that there is none. DynamoDB sends the checksum with every answer,
+    DynamoDB Local sends none with an error.
+    """
+    status, body = response_dict["status_code"], response_dict["body"]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        response_dict["body"] = b""  # the status says it all; the page may be a load balancer's
+        return
+    checksum = response_dict["headers"].get("x-amz-crc32")
+    if checksum is None and status != HTTPStatus.OK and b'"__type"' in body:
+        return
+    if checksum != str(crc32(body)):
+        raise ResponseParserError(f"an answer with status {status} is damaged or not DynamoDB's")
 
 
 def _reach(call: Callable[..., Result], **parameters: object) -> Result:

@@ -1,0 +1,102 @@
+"""The functions behind a network that fails on purpose."""
+
+import os
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.session import Session
+
+from shared import repository
+from tests.integration.conftest import store_url, table  # noqa: F401
+from tests.reliability.proxy import SILENT, Fault, FaultProxy
+from tests.reliability.worker import Worker
+
+
+@pytest.fixture(scope="session")
+def proxy(store_url: str) -> Iterator[FaultProxy]:  # noqa: F811
+    proxy = FaultProxy(store_url)
+    yield proxy
+    proxy.close()
+
+
+class Network:
+    """The proxy, and how long the functions wait for it.
+
+    Where silence is planned, a function waits 50 ms for an answer. It may then give up on one that
+    is slow on a busy machine as well: one more fault, on which no promise may depend. Everywhere
+    else it waits long enough for nothing but the planned to happen.
+    """
+
+    def __init__(self, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.proxy = proxy
+        self._monkeypatch = monkeypatch
+        self._config = repository.CLIENT_CONFIG
+
+    def plan(self, *faults: Fault, **hooks: Callable[[], object]) -> None:
+        """Let the coming requests meet these faults, one each, and those after them none."""
+        self.proxy.plan(*faults, **hooks)
+        wait = 30 if SILENT.isdisjoint(faults) else 0.05
+        config = self._config.merge(Config(connect_timeout=0.05, read_timeout=wait))
+        self._monkeypatch.setattr(repository, "CLIENT_CONFIG", config)
+        repository.payments.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Session:
+    return Session()
+
+
+@pytest.fixture(autouse=True)
+def network(
+    function_environment: None,
+    table: tuple[Any, str],  # noqa: F811
+    proxy: FaultProxy,
+    aws: Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Network]:
+    """Point the functions at the proxy."""
+    monkeypatch.setenv("TABLE_NAME", table[1])
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
+    # One session reads the service's description once, not once for every client.
+    monkeypatch.setattr(repository, "Session", lambda: aws)
+    # Between two tries the client sleeps for up to a second, which proves nothing here.
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    network = Network(proxy, monkeypatch)
+    network.plan()
+    yield network
+    network.plan()
+
+
+@pytest.fixture
+def items(table: tuple[Any, str]) -> Any:  # noqa: F811
+    """Return a function that tells which payments the store holds for a user."""
+    client, name = table
+
+    def of(owner: str) -> list[dict[str, Any]]:
+        found = client.scan(TableName=name, ConsistentRead=True)["Items"]
+        for item in found:  # so that the next scan is short
+            if item["owner"]["S"] != owner:
+                client.delete_item(TableName=name, Key={"paymentId": item["paymentId"]})
+        return [item for item in found if item["owner"]["S"] == owner]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[list[Worker]]:
+    """Return workers, each of which handles calls in processes of its own."""
+    workers = [Worker() for _ in range(4)]
+    yield workers
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def environment(network: Network) -> dict[str, str]:
+    """Return the environment of a function in a worker."""
+    names = ("TABLE_NAME", "AWS_ENDPOINT_URL_DYNAMODB", "ALLOWED_ORIGIN", "POWERTOOLS_SERVICE_NAME")
+    aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+    return {name: os.environ[name] for name in (*names, *aws)}

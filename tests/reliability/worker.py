@@ -1,0 +1,110 @@
+"""The functions in processes of their own: to be killed, and to be many at once.
+
+A worker reads lines of JSON, each with events and an environment, and makes a child for each. The
+child writes its process id and then, unless it dies before, the answers; the worker ends each with
+a null. The child handles its events at once, every one in a thread of its own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.endpoint
+from botocore.config import Config
+from botocore.session import Session
+
+from create_payment.app import handler as create_payment
+from get_payment.app import handler as get_payment
+from shared import http, repository
+
+HANDLERS = {"POST": create_payment, "GET": get_payment}
+ROOT = Path(__file__).parent.parent.parent
+
+Event = dict[str, Any]
+
+
+class Worker:
+    """A worker, as who started it sees it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.reliability.worker"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def start(self, events: list[Event], environment: dict[str, str]) -> int:
+        """Begin to handle the events; return the id of the process that does."""
+        assert self._process.stdin
+        print(json.dumps([events, environment]), file=self._process.stdin, flush=True)
+        pid: int = self._read()
+        return pid
+
+    def answers(self) -> list[dict[str, Any]] | None:
+        """Wait for the answers; None where the process died before it had them."""
+        answers: list[dict[str, Any]] | None = self._read()
+        if answers is not None:
+            assert self._read() is None
+        return answers
+
+    def close(self) -> None:
+        """Let the worker end."""
+        self._process.communicate()
+
+    def _read(self) -> Any:
+        assert self._process.stdout
+        return json.loads(self._process.stdout.readline())
+
+
+def serve() -> None:
+    """Be a worker until standard input ends."""
+    output = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # where the functions' log lines go
+    botocore.endpoint.time = SimpleNamespace(sleep=lambda _: None)  # between two tries
+    # A crowd on one machine may wait for its turn: that is slow, not away.
+    patient = repository.CLIENT_CONFIG.merge(Config(connect_timeout=60, read_timeout=60))
+    repository.CLIENT_CONFIG = patient
+    # Made once, by one thread, as in a function: what children and their threads then share.
+    session = Session()
+    session.create_client("dynamodb", "eu-central-1")
+    repository.Session = lambda: session
+    http._logger()
+
+    def write(document: object) -> None:
+        print(json.dumps(document), file=output, flush=True)
+
+    for line in sys.stdin:
+        events, environment = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os.environ.update(environment)
+            repository.payments()
+            write(os.getpid())
+            write(_handle_at_once(events))
+            os._exit(0)
+        os.waitpid(child, 0)
+        write(None)
+
+
+def _handle_at_once(events: list[Event]) -> list[dict[str, Any]]:
+    start = threading.Barrier(len(events))
+
+    def handle(event: Event) -> dict[str, Any]:
+        start.wait()
+        return HANDLERS[event["httpMethod"]](event, None)
+
+    with ThreadPoolExecutor(len(events)) as clients:
+        return list(clients.map(handle, events))
+
+
+if __name__ == "__main__":
+    serve()
