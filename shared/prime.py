@@ -8,6 +8,8 @@ from threading import Thread
 SECONDS = 1
 """How long a start may wait: a store that is slow or away only costs its first caller the wait."""
 
+THREAD = "first-call"
+
 
 def prime(call: Callable[[], object]) -> None:
     """Make a call at init under Lambda, and nowhere else; whatever comes of it, the init goes on.
@@ -17,7 +19,7 @@ def prime(call: Callable[[], object]) -> None:
     """
     if "AWS_LAMBDA_RUNTIME_API" in os.environ:
         # A thread, since no timeout of the client's bounds looking its host name up.
-        thread = Thread(target=_try, args=[call], daemon=True)
+        thread = Thread(target=_try, args=[call], name=THREAD, daemon=True)
         thread.start()
         thread.join(SECONDS)
 
