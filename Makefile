@@ -70,7 +70,8 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
 # the program; the original is fetched from GitHub.
-audit: $(READY) ## Check the stack with checkov, the workflows with zizmor and actionlint
+audit: $(READY) ## Check the dependencies with pip-audit, the stack with checkov, the workflows with zizmor and actionlint
+	$(BIN)/python -m tools.audit
 	@mkdir -p .aws-sam/audit
 	$(BIN)/python -m tools.translate Environment=dev > .aws-sam/audit/dev.json
 	$(BIN)/python -m tools.translate Environment=prod > .aws-sam/audit/prod.json

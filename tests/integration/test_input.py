@@ -147,11 +147,12 @@ COSTLY = {
 
 @pytest.mark.parametrize("name", COSTLY)
 def test_no_body_costs_more_than_its_size(name: str, alice: Client) -> None:
-    # The processor's time, best of three: the machine may be busy. The worst of these takes 30 ms.
+    # The processor's time, best of three, on a machine that may be busy: alone, the worst of
+    # these takes 30 ms. What grows faster than the body takes many seconds.
     spent = []
     for _ in range(3):
         start = time.thread_time()
         check(alice.create(COSTLY[name]))
         spent.append(time.thread_time() - start)
 
-    assert min(spent) < 0.15
+    assert min(spent) < 0.5
