@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api openapi test test-package reliability smoke bench bench-check load lint audit format lock clean
+.PHONY: help run token start-api openapi test test-package reliability soak smoke bench bench-check load lint audit format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ test-package: $(READY) ## Build for both processors, check the packages, and run
 
 reliability: $(READY) ## Show what the API survives, every case (DYNAMODB_LOCAL_URL=... as above)
 	$(BIN)/pytest -n auto -m "slow or not slow" tests/reliability
+
+soak: $(READY) ## Drive random histories of calls and faults against the model (MINUTES=10)
+	MINUTES=$(or $(MINUTES),10) $(BIN)/pytest tests/reliability/test_model.py
 
 # URL and TOKEN reach the tests as make's own variables do, in the environment.
 smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://... TOKEN=...)

@@ -1,6 +1,7 @@
 """The functions behind a network that fails on purpose."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,21 @@ def proxy(store_url: str) -> Iterator[FaultProxy]:  # noqa: F811
     proxy = FaultProxy(store_url)
     yield proxy
     proxy.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell how many cases showed each promise, on each store."""
+    shown: Counter[tuple[str, str]] = Counter()
+    for report in terminalreporter.stats.get("passed", ()):
+        test, _, case = report.location[2].partition("[")
+        for store in ("moto", "dynamodb-local"):
+            if store in case and report.nodeid.startswith("tests/reliability/"):
+                shown[test, store] += dict(report.user_properties).get("cases", 1)
+    if shown:
+        terminalreporter.section("cases")
+    for (test, store), cases in sorted(shown.items()):
+        promise = test.removeprefix("test_").replace("_", " ")
+        terminalreporter.write_line(f"{cases:6,}  {store:14}  {promise}")
 
 
 class Network:
@@ -72,15 +88,15 @@ def network(
 
 @pytest.fixture
 def items(table: tuple[Any, str]) -> Any:  # noqa: F811
-    """Return a function that tells which payments the store holds for a user."""
+    """Return a function that tells which payments the store holds for these users."""
     client, name = table
 
-    def of(owner: str) -> list[dict[str, Any]]:
+    def of(*owners: str) -> list[dict[str, Any]]:
         found = client.scan(TableName=name, ConsistentRead=True)["Items"]
         for item in found:  # so that the next scan is short
-            if item["owner"]["S"] != owner:
+            if item["owner"]["S"] not in owners:
                 client.delete_item(TableName=name, Key={"paymentId": item["paymentId"]})
-        return [item for item in found if item["owner"]["S"] == owner]
+        return [item for item in found if item["owner"]["S"] in owners]
 
     return of
 

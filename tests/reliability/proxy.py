@@ -216,8 +216,12 @@ class FaultProxy:
         store.request("POST", "/", request.body, request.headers)
         response = store.getresponse()
         kept = ("content-type", "x-amz-crc32", "x-amzn-requestid")
-        headers = {key: value for key, value in response.getheaders() if key.lower() in kept}
+        headers = {
+            key.lower(): value for key, value in response.getheaders() if key.lower() in kept
+        }
         answer = Answer(response.status, headers, response.read())
+        # DynamoDB sends it with every answer, DynamoDB Local with none that is an error.
+        headers.setdefault("x-amz-crc32", str(zlib.crc32(answer.body)))
         store.close()
         return answer
 

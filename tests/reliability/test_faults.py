@@ -25,7 +25,7 @@ FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 TWICE = [(fault, fault) for fault in FAULTS]  # so that the client sees it, and repeats the call
 PAIRS = [pair for pair in product(FAULTS, Fault) if pair not in TWICE]
 
-Items = Callable[[str], list[dict[str, Any]]]
+Items = Callable[..., list[dict[str, Any]]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
