@@ -63,6 +63,9 @@ bench-check: $(READY) ## Fail where a call takes 3% more instructions than docs/
 load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run DYNAMODB=... in another terminal)
 	@$(BIN)/python benchmarks/load.py http://127.0.0.1:$(PORT) "$$($(BIN)/python -m local token --port $(PORT))" $(or $(SECONDS),10) $(or $(CALLERS),4)
 
+coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
+	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security
+
 lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -91,6 +91,7 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
         answer(400, "ProvisionedThroughputExceededException"),
         answer(500, "InternalServerError"),
         answer(503, "ServiceUnavailable"),
+        answer(200, "AnAnswerWithoutItsChecksum"),
         EndpointConnectionError(endpoint_url="http://store"),
         ConnectTimeoutError(endpoint_url="http://store"),
         ReadTimeoutError(endpoint_url="http://store"),
