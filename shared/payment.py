@@ -48,7 +48,8 @@ class Payment:
             "createdAt": self.created_at,
             "updatedAt": self.updated_at,
             "description": self.description,
-            "metadata": self.metadata,
+            # Sorted, since DynamoDB does not keep a map's order: every answer is the same text.
+            "metadata": dict(sorted(self.metadata.items())),
         }
         amount = to_major(self.amount_minor, self.currency)
         # json.dumps knows no exact decimal, so the number is written here.

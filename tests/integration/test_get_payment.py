@@ -16,6 +16,13 @@ def test_a_payment_reads_back_as_it_was_created(alice: Client) -> None:
     assert read.headers["Cache-Control"] == "no-store"
 
 
+def test_metadata_come_in_one_order_whatever_the_store_does(alice: Client) -> None:
+    created = alice.create({"amount": 1, "currency": "USD", "metadata": {"b": "2", "a": "1"}})
+
+    assert '{"a": "1", "b": "2"}' in created.text
+    assert alice.get(created.json["paymentId"]).text == created.text
+
+
 def test_a_foreign_payment_and_none_are_the_same_404(alice: Client, bob: Client) -> None:
     foreign = bob.get(alice.create({"amount": 1, "currency": "USD"}).json["paymentId"])
     missing = bob.get("pay_" + "a" * 32)
