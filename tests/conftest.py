@@ -135,7 +135,8 @@ def call(handler: Callable[..., Any], event: dict[str, Any]) -> Response:
 
 def assert_nothing_private(lines: str, event: dict[str, Any]) -> None:
     """Check that log lines hold no card number, no token, and nothing that the event brought."""
-    assert not has_card_number(lines), lines
+    # A caller's hash may have a card number's digits by chance, as one in thousands did.
+    assert not has_card_number(re.sub('"user":"[0-9a-f]{16}"', "", lines)), lines
     assert not TOKEN.search(lines), lines
     for text in brought(event):
         assert text not in lines, lines
