@@ -1,0 +1,51 @@
+"""Coverage-guided fuzzing (atheris) of how the handlers read an event: `make fuzz`.
+
+Whatever comes, the answer is an HTTP response and never a 500. The store is a closed port: a call
+that gets so far is a 503.
+"""
+
+import json
+import os
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["shared", "create_payment", "get_payment"]):
+    from create_payment.app import handler as create_payment
+    from get_payment.app import handler as get_payment
+
+
+def one_input(data: bytes) -> None:
+    """Make an event of the bytes, as API Gateway might, and call both handlers with it."""
+    flags = data[-1] if data else 0
+    text = data.decode(errors="replace")
+    names = ["Content-Type", "idempotency-key", "Authorization", text[:12]]
+    event = {
+        "httpMethod": "POST",
+        "resource": "/payment",
+        "multiValueHeaders": {name: [text] for bit, name in enumerate(names) if flags >> bit & 1},
+        "multiValueQueryStringParameters": {"paymentId": [text]},
+        "requestContext": {"requestId": "fuzz", "authorizer": {"claims": {"sub": "fuzz"}}},
+        "body": text,
+        "isBase64Encoded": bool(flags & 128),
+    }
+    for handler in (create_payment, get_payment):
+        answer = handler(event, None)
+        json.loads(answer["body"])
+        if answer["statusCode"] not in {400, 415, 503}:
+            raise AssertionError(answer)
+
+
+if __name__ == "__main__":
+    os.environ |= {
+        "TABLE_NAME": "payments",
+        "ALLOWED_ORIGIN": "*",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_MAX_ATTEMPTS": "1",
+        "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+    }
+    atheris.Setup(sys.argv, one_input)
+    atheris.Fuzz()
