@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--stack", help="a deployed stack: sign in there")
     command.add_argument("--service", action="store_true", help="as the stack's services' client")
     command.add_argument("--fresh", action="store_true", help="sign in anew, as somebody else")
+    # An authorization code of Cognito's is good for five minutes as well.
     command.add_argument("--time-limit", type=float, metavar="SECONDS", default=300)
     command.set_defaults(run=_token)
 

@@ -22,6 +22,7 @@ from moto.cognitoidp.responses import CognitoIdpJsonWebKeyResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from local import LocalError, loopback
+from local.stack import SIGN_IN_SCOPE
 from local.template import ACCOUNT, REGION, Template
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _HOUR = 3600  # seconds
 
 ACCESS_KEY = "local"  # and its secret: DynamoDB Local keeps a database for each
 PASSWORD = "Local-password-1"  # noqa: S105 - every user's here, for initiate-auth
-SIGN_IN_SCOPE = "aws.cognito.signin.user.admin"  # the one scope of initiate-auth's tokens
 
 # Of what the template says, what matters on a laptop. All else is AWS's to keep.
 _TABLE = (

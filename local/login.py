@@ -43,7 +43,6 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from local import LocalError
 
 SCOPE = "payments/read payments/write"
-TIME_LIMIT = 300  # seconds to sign in: an authorization code of Cognito's is good for as long
 LEEWAY = 60  # seconds that a token which is handed out is still good for, at the least
 
 PAGE = """\
@@ -63,19 +62,19 @@ Connection: close\r
 def token(
     stack_name: str,
     *,
+    time_limit: float,
     service: bool = False,
     scope: str = "",
     fresh: bool = False,
-    time_limit: float = TIME_LIMIT,
 ) -> str:
     """Return an access token that the stack's API takes.
 
     Args:
         stack_name: the CloudFormation stack, in the account and region of the AWS credentials.
+        time_limit: seconds that a person has for signing in.
         service: whether it is for the services' client rather than for a person.
         scope: scopes, separated by spaces; by default all that the API has.
         fresh: whether to sign in anew, as somebody else perhaps, whatever is cached.
-        time_limit: seconds that a person has for signing in.
 
     Raises:
         LocalError: there is no such stack, no way to it, or nobody who signs in.

@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from local import LocalError
 from local.refusal import body_of
-from local.stack import Function, GatewayResponse, Route, api, functions
+from local.stack import SIGN_IN_SCOPE, Function, GatewayResponse, Route, api, functions
 from local.template import Template
 from shared import errors
 from shared.http import DEFECT, PROBLEMS, Problem
@@ -27,7 +27,6 @@ from shared.payment import PAYMENT_ID_RULE, Payment
 
 PROBLEM_JSON = "application/problem+json"
 TRACE_ID = "6f1c2a1e-7f0b-4a58-9a43-0c9a5a4f1d11"
-SIGN_IN_SCOPE = "aws.cognito.signin.user.admin"
 
 ABOUT = """\
 Creates payments, once each however often a call is repeated, and reads them back.

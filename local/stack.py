@@ -12,6 +12,8 @@ from typing import Any
 from local import LocalError
 from local.template import Template, UnresolvedError
 
+SIGN_IN_SCOPE = "aws.cognito.signin.user.admin"  # the one scope of initiate-auth's tokens
+
 
 @dataclass(frozen=True)
 class Function:
