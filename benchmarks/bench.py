@@ -37,7 +37,7 @@ PEERS = ["limit", "hello", "flask", "fastapi", "powertools"]
 CALLS = ["create", "read"]
 EVENTS = {"create": ROOT / "events/create_payment.json", "read": ROOT / "events/get_payment.json"}
 ALLOWED = 1.03
-WARM = 10
+WARM = 100
 ROUNDS = 7
 PYTHON = interpreter("3.13") or sys.exit("python3.13 is needed: it is what Lambda runs")
 
@@ -217,7 +217,8 @@ def environment(env: dict[str, str], task: Path) -> dict[str, str]:
 def driver(task: Path | str, handler: str, call: str, calls: int) -> list[Any]:
     return [
         PYTHON,
-        "-I",
+        "-P",  # -P and -s as -I has them, but PYTHONHASHSEED counts: one order of every set
+        "-s",
         "-S",
         "-B",  # Lambda's file system is read-only: what is not shipped compiled is compiled each time
         HERE / "driver.py",

@@ -1,6 +1,6 @@
 """Stands where Lambda's bootstrap stands: loads one handler, and calls it.
 
-    python -I -S benchmarks/driver.py RUNTIME TASK HANDLER EVENT CALLS
+    python -P -s -S benchmarks/driver.py RUNTIME TASK HANDLER EVENT CALLS
 
 RUNTIME is a folder with awslambdaric, whose imports every function finds made; TASK is what Lambda
 would have at /var/task. Without a handler (-) it does nothing but that: the bare runtime.
