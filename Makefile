@@ -55,13 +55,13 @@ smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://
 	@$(BIN)/pytest -q tests/e2e
 
 bench: $(READY) ## Measure this API beside five others, and write docs/performance.md (a quarter of an hour)
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python -m benchmarks
 
 bench-check: $(READY) ## Fail where a call takes 3% more instructions than docs/performance.md says
-	$(BIN)/python benchmarks/bench.py check
+	$(BIN)/python -m benchmarks check
 
 load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run DYNAMODB=... in another terminal)
-	@$(BIN)/python benchmarks/load.py http://127.0.0.1:$(PORT) "$$($(BIN)/python -m local token --port $(PORT))" $(or $(SECONDS),10) $(or $(CALLERS),4)
+	@$(BIN)/python -m benchmarks.load http://127.0.0.1:$(PORT) "$$($(BIN)/python -m local token --port $(PORT))" $(or $(SECONDS),10) $(or $(CALLERS),4)
 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security

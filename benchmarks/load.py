@@ -1,6 +1,6 @@
 """Drive a running API for a bounded time, and tell its rate, latencies and errors.
 
-    python benchmarks/load.py http://127.0.0.1:3000 TOKEN [SECONDS] [CALLERS]
+    python -m benchmarks.load http://127.0.0.1:3000 TOKEN [SECONDS] [CALLERS]
 
 Loopback only. Half of the calls create, half read what was created.
 """
@@ -40,6 +40,7 @@ def drive(url: str, token: str, until: float) -> list[tuple[str, int, float]]:
 
 
 def main(url: str, token: str, seconds: str = "10", callers: str = "4") -> None:
+    """Drive the API and print what came of it; fail where a call did."""
     if urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
         sys.exit("load is for this machine's own server: 127.0.0.1")
     until = time.perf_counter() + min(float(seconds), 60)

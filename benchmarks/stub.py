@@ -35,10 +35,13 @@ calls: Counter[str] = Counter()
 
 
 class Handler(BaseHTTPRequestHandler):
+    """DynamoDB's end of a connection."""
+
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet an answer
 
     def do_POST(self) -> None:
+        """Answer one operation, or what was counted."""
         request = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status = 200
         if self.path == "/count":
@@ -49,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
             calls[operation] += 1
             answer = ANSWERS[operation]
             if len(sys.argv) > 2:
-                status, answer = self.pass_on(json.loads(request))
+                status, answer = self._pass_on(json.loads(request))
         self.send_response(status)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(answer)))
@@ -58,7 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def pass_on(self, request: dict[str, object]) -> tuple[int, bytes]:
+    def _pass_on(self, request: dict[str, object]) -> tuple[int, bytes]:
+        """Ask DynamoDB Local, and count the units."""
         request["ReturnConsumedCapacity"] = "TOTAL"
         headers = {
             name: self.headers[name]
@@ -75,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         return 200, answer
 
     def log_message(self, *_: object) -> None:
-        pass
+        """Say nothing."""
 
 
 if __name__ == "__main__":

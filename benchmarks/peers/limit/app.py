@@ -1,4 +1,4 @@
-"""The limit: what is left when there is nothing but one signed request (AWS Signature Version 4)."""
+"""The limit: nothing but one signed request (AWS Signature Version 4)."""
 
 import hashlib
 import hmac
