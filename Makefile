@@ -103,9 +103,10 @@ lock: $(READY) ## Compile both requirements files from pyproject.toml
 
 LOCK := --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-# `sam build` calls this for each function, with the folder to fill in ARTIFACTS_DIR.
+# `sam build` calls this for each function, with the folder to fill in ARTIFACTS_DIR. In SAM's build container
+# (--use-container) this machine's .venv is there, but the Python that it points to is not.
 build-%:
-	@$(or $(wildcard $(BIN)/python),$(PYTHON)) tools/build.py $* "$(ARTIFACTS_DIR)"
+	@$(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) tools/build.py $* "$(ARTIFACTS_DIR)"
 
 clean: ## Remove what was set up and built
 	rm -rf $(VENV) .aws-sam .local .fuzz benchmarks/.built

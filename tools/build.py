@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 WHERE_LAMBDA_UNPACKS = "/var/task"
+IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in its container
 
 # Files of a distribution that no function reads. METADATA is how Amazon Inspector and its like know
 # what is in a package; of the descriptions of 400 services in botocore (31 MB), DynamoDB's stays.
@@ -104,9 +105,11 @@ def main(function: str, artifacts: Path) -> None:
 def _target(function: str, artifacts: Path) -> Target:
     """Return what was asked for.
 
-    SAM tells a makefile neither the runtime nor the architecture, but has both on record by then,
+    SAM tells a makefile neither the runtime nor the architecture (AWS SAM Developer Guide, "Custom
+    runtimes": ARTIFACTS_DIR alone), but has both on record by then,
     resolved from the template, samconfig.toml and --parameter-overrides. In its build container
-    there is no record, and the container itself is what was asked for.
+    there is no record, and the container itself is what was asked for. Nothing is guessed else: the
+    wrong processor's package would fail on AWS, at its first call.
     """
     record = artifacts.parent.parent / "build.toml"
     definitions = record.read_text() if record.exists() else ""
@@ -115,7 +118,9 @@ def _target(function: str, artifacts: Path) -> Target:
             asked = dict(re.findall(r'^(\w+) = "(.*)"$', definition, re.M))
             machine = asked["architecture"].replace("arm64", "aarch64")
             return Target(asked["runtime"].removeprefix("python"), machine)
-    return Target("{}.{}".format(*sys.version_info), platform.machine())
+    if artifacts == IN_SAMS_CONTAINER:
+        return Target("{}.{}".format(*sys.version_info), platform.machine())
+    raise SystemExit(f"{record} does not tell {function}'s runtime and architecture: see _target")
 
 
 def _install(target: Target, site: Path) -> None:
