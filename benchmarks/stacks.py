@@ -62,7 +62,10 @@ def function(stack: str, call: str, *, shipped: bool = False) -> Function:
         name = {"create": "CreatePaymentFunction", "read": "GetPaymentFunction"}[call]
         folder = {"create": "create_payment", "read": "get_payment"}[call]
         return Function(BUILT / OURS / name, f"{folder}.app.handler", event)
-    return Function(BUILT / (f"{stack}-shipped" if shipped else stack), f"app.{call}", event)
+    task = BUILT / (f"{stack}-shipped" if shipped else stack)
+    # An application for both routes, or a module for each: as the style has it.
+    module = call if (HERE / f"peers/{stack}/{call}.py").exists() else "app"
+    return Function(task, f"{module}.{call}", event)
 
 
 def python() -> str:
@@ -92,7 +95,8 @@ def build(*peers: str) -> None:
     for peer in peers:
         task = BUILT / f"{peer}-shipped"
         _install(task, HERE / f"peers/{peer}/requirements.txt")
-        shutil.copy(HERE / f"peers/{peer}/app.py", task)
+        for module in (HERE / "peers" / peer).glob("*.py"):
+            shutil.copy(module, task)
         for cache in list(task.rglob("__pycache__")):
             shutil.rmtree(cache)
         shutil.copytree(task, BUILT / peer)
