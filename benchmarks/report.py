@@ -17,11 +17,13 @@ from tools.costs import (
     TRACED,
 )
 
+RATES = (10, 1_000, 100_000)
 MONTH = 30 * 24 * 3600
 
 # A REST API's calls get cheaper by the month's number: up to how many, at USD a million
 # (us-east-1, aws.amazon.com/api-gateway/pricing).
 API_TIERS = [(333e6, 3.50), (1_000e6, 2.80), (20_000e6, 2.38), (float("inf"), 1.51)]
+WAITING_MS = 5  # for DynamoDB, as it is said to answer: "single-digit milliseconds"
 MEMORY_FOR_A_PROCESSOR = 1769  # MB (Lambda Developer Guide, "Configure Lambda function memory")
 
 
@@ -29,11 +31,16 @@ def write(result: dict[str, Any]) -> None:
     """Replace what stands between the page's markers, and draw the chart."""
     page = ROOT / "docs/performance.md"
     text = page.read_text()
-    parts = {"measured": _measured(result), "memory": _memory(result), "cost": _cost()}
+    parts = {
+        "measured": _measured(result),
+        "memory": _memory(result),
+        "cost": _cost(),
+        "limits": _limits(),
+    }
     for name, part in parts.items():
-        start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, _, rest = text.partition(start)
-        text = before + start + part + end + rest.partition(end)[2]
+        text = before + start + part + "\n" + end + rest.partition(end)[2]
     page.write_text(text)
     compiled = {stack: of["cold create"] for stack, of in result["instructions"].items()}
     shipped = {stack: of["cold create"] for stack, of in result["as_shipped"].items()}
@@ -125,16 +132,23 @@ def _memory(result: dict[str, Any]) -> str:
     rows = []
     for size in (128, 256, 512, 1024, MEMORY_FOR_A_PROCESSOR):
         share = size / MEMORY_FOR_A_PROCESSOR
-        million = second / share / 1000 * size / 1024 * PRICES["compute"].usd * 1e6
-        rows.append([f"{size:,}", f"{share:.2f}", f"{second / share:.1f}", f"{million:.2f}"])
-    return _table(["memory, MB", "share of a processor", "warm create, ms", "$ per million"], *rows)
+        billed = second / share + WAITING_MS
+        million = billed / 1000 * size / 1024 * PRICES["compute"].usd * 1e6
+        rows.append([f"{size:,}", f"{share:.2f}", f"{billed:.0f}", f"{million:.2f}"])
+    head = ["memory, MB", "share of a processor", "warm create, ms", "USD a million"]
+    return f"""\
+Lambda gives a function a processor for every {MEMORY_FOR_A_PROCESSOR:,} MB. On paper: a warm create
+as measured above ({second:.1f} ms, all of it taken for processor time) scaled by that share, and
+{WAITING_MS} ms of waiting for DynamoDB (assumed), which no memory makes shorter:
+
+{_table(head, *rows)}"""
 
 
 def _cost() -> str:
     megabytes = MEMORY_GB * 1024
     log_bytes = FUNCTION_LOG_BYTES + ACCESS_LOG_BYTES
     rows = []
-    for rate in (10, 1_000, 100_000):
+    for rate in RATES:
         calls = rate * MONTH
         seconds = calls * BILLED_MS / 1000 * MEMORY_GB
         parts = [
@@ -152,10 +166,32 @@ def _cost() -> str:
     return f"""\
 On paper: creates alone, {REGION}, arm64, {megabytes:.0f} MB, {PRICES_OF},
 without free tiers; {BILLED_MS} ms billed for a create (assumed: measure yours in the REPORT lines),
-items up to {ITEM_KB} KB, {log_bytes:,} bytes of log, {TRACED:.0%} of the calls traced. A read costs
-the same but for DynamoDB's part, a fifth of it. Cognito (per monthly user) and storage are apart.
+items up to {ITEM_KB} KB, {log_bytes:,} bytes of log, {TRACED:.0%} of the calls traced. Of discounts
+by volume, only API Gateway's are in it. A read costs the same but for DynamoDB's part, a fifth of
+it. Cognito (per monthly user) and storage are apart.
 
 {_table(head, *rows)}"""
+
+
+def _limits() -> str:
+    """Tell which quota each rate meets first.
+
+    An environment counts for ten calls a second at most, however short (Lambda Developer Guide,
+    "Understanding Lambda function scaling").
+    """
+    few, some, many = RATES
+    busy, too_busy = (f"{rate * BILLED_MS // 1000:,}" for rate in (some, many))
+    return f"""\
+- **{few:,} a second**: none. `RequestsPerSecond` (100 by default) is this stack's own; a new
+  account may have a concurrency of 10, which is 100 calls a second.
+- **{some:,}**: `RequestsPerSecond`, a parameter. {busy} environments, busy {BILLED_MS} ms a call,
+  are far from Lambda's 1,000. Let the table grow over 30 minutes, or pre-warm it above 4,000
+  writes a second.
+- **{many:,}**: `RequestsPerSecond`; then, together, API Gateway's 10,000 calls a second for an
+  account and Region (2,500 in some) and Lambda's default concurrency of 1,000, which is ten times
+  as many calls a second at most, however short ({many // 10:,} are needed, though {too_busy} would
+  be busy); then a table's 40,000 write units. Have the three raised, or make cells: several
+  accounts, users spread by `sub`."""
 
 
 def _gateway(calls: float) -> float:
