@@ -9,7 +9,8 @@
     ├── IdempotencyKeyReused    the key belongs to another payment of the caller's
     └── StoreUnavailable        the store is throttled or away; safe to repeat with the same key
 
-Their messages go to the client: they hold no token, no card number and no stack.
+Their messages go to the client: they hold no token, no card number and no stack. `StoreRefused` is
+none of them: it is a defect, of the code's or the stack's.
 """
 
 from typing import NamedTuple
@@ -64,3 +65,11 @@ class IdempotencyKeyReused(PaymentApiError):
 
 class StoreUnavailable(PaymentApiError):
     """The store did not answer, or asked to slow down; whether a write happened is unknown."""
+
+
+class StoreRefused(Exception):
+    """The store refuses a call for good, for the reason that its `code` names."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(code)

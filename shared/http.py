@@ -25,6 +25,7 @@ from shared.errors import (
     PaymentApiError,
     PaymentNotFound,
     RequestTooLarge,
+    StoreRefused,
     StoreUnavailable,
     Unauthenticated,
     UnsupportedMediaType,
@@ -267,7 +268,8 @@ def _stack(error: BaseException | None) -> str:
     """Return where it happened, without the errors' words: they may quote what a client sent."""
     stacks = []
     while error:
-        stacks.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__)
+        name = repr(error) if isinstance(error, StoreRefused) else type(error).__qualname__
+        stacks.append("".join(traceback.format_tb(error.__traceback__)) + name)
         error = error.__cause__ or error.__context__
     return "\ncaused by\n".join(stacks)
 

@@ -42,15 +42,20 @@ def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
     monkeypatch.setenv("TABLE_NAME", "payments")
     monkeypatch.setenv("ALLOWED_ORIGIN", "*")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "payment-api")
-    _forget()
+    forget()
     yield
-    _forget()
+    forget()
 
 
-def _forget() -> None:
+def forget() -> None:
+    """Let the functions read their environment anew, as after a cold start."""
+    if repository.payments.cache_info().currsize:
+        for connection in repository.payments()._dynamodb._idle:
+            connection.close()
     settings.settings.cache_clear()
     repository.payments.cache_clear()
 

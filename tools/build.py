@@ -11,7 +11,6 @@ with bytecode). The same input makes the same bytes.
 Any Python from 3.10 on runs it; it needs nothing but pip or uv.
 """
 
-import json
 import os
 import platform
 import re
@@ -19,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -30,49 +29,14 @@ WHERE_LAMBDA_UNPACKS = "/var/task"
 IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in its container
 
 # Files of a distribution that no function reads. METADATA is how Amazon Inspector and its like know
-# what is in a package; of the descriptions of 400 services in botocore (31 MB), DynamoDB's stays.
+# what is in a package.
 LEFT_OUT = re.compile(
     r"""\.\./ | bin/ | .*\.(pyc|pyi|js|css)$ | .*/py\.typed$
     | annotated_types/test_cases\.py
     | [^/]+\.dist-info/ (?! METADATA$)
-    | botocore/data/ (?! [a-z_-]+\.json$ | dynamodb/2012-08-10/(service-2|endpoint-rule-set-1)\.)
     """,
     re.VERBOSE,
 )
-
-
-def _dynamodb_only(endpoints: bytes) -> bytes:
-    """Cut botocore's endpoints of 300 services; reading them all is 160 M instructions a start."""
-    document = json.loads(endpoints)
-    for partition in document["partitions"]:
-        services = partition["services"]
-        partition["services"] = {name: services[name] for name in services if name == "dynamodb"}
-    return json.dumps(document).encode()
-
-
-def _amazon_roots(certificates: bytes) -> bytes:
-    """Cut botocore's 126 certificate authorities to Amazon's own five, which sign AWS's endpoints.
-
-    https://www.amazontrust.com/repository/ asks trust stores for these five. Parsing the others is
-    200 M instructions a start, and nobody else has to be trusted to vouch for DynamoDB.
-    """
-    entry = rb"^# Issuer: CN=([^\n]*)\n.*?^-----END CERTIFICATE-----\n"
-    roots = [
-        found.group()
-        for found in re.finditer(entry, certificates, re.M | re.S)
-        if found[1].startswith((b"Amazon Root CA ", b"Starfield Services Root "))
-    ]
-    if len(roots) != 5:
-        raise SystemExit(
-            "botocore/cacert.pem is laid out anew: see _amazon_roots in tools/build.py"
-        )
-    return b"\n".join(roots)
-
-
-CUT: dict[str, Callable[[bytes], bytes]] = {
-    "botocore/cacert.pem": _amazon_roots,
-    "botocore/data/endpoints.json": _dynamodb_only,
-}
 
 
 class Target(NamedTuple):
@@ -171,8 +135,7 @@ def _copy(distribution: Distribution, artifacts: Path) -> None:
         if not LEFT_OUT.match(str(file)):
             destination = artifacts / file
             destination.parent.mkdir(parents=True, exist_ok=True)
-            content = Path(file.locate()).read_bytes()
-            destination.write_bytes(CUT.get(str(file), bytes)(content))
+            shutil.copyfile(file.locate(), destination)
 
 
 def _compile(target: Target, artifacts: Path) -> None:

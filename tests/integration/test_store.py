@@ -1,40 +1,37 @@
 """What the store holds, and what a call answers when the store fails it."""
 
+import socket
+import ssl
 from collections.abc import Callable
+from functools import partial
+from http.client import IncompleteRead, RemoteDisconnected
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import (
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-)
 
 from shared import repository
+from shared.dynamodb import _Response
 from tests.conftest import Client
 
 REQUEST = {"amount": 10.5, "currency": "USD"}
-Send = Callable[[Any], Any]
+Send = Callable[..., Any]
 
 
 @pytest.fixture
-def edge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any, Send], Any]], None]:
+def edge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
     """Return what puts a fault where requests leave the client for the network."""
 
-    def put(fault: Callable[[Any, Send], Any]) -> None:
-        endpoint = repository.payments()._client._endpoint
-        send = endpoint.http_session.send
-        monkeypatch.setattr(endpoint.http_session, "send", lambda request: fault(request, send))
+    def put(fault: Callable[..., Any]) -> None:
+        dynamodb = repository.payments()._dynamodb
+        send = partial(dynamodb._send)
+        monkeypatch.setattr(dynamodb, "_send", partial(fault, send))
 
     return put
 
 
-def answer(status: int, code: str) -> AWSResponse:
-    body = f'{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}}'.encode()
-    raw = type("Raw", (), {"stream": lambda *_, **__: iter([body])})()
-    return AWSResponse("http://store", status, {}, raw)
+def answer(status: int, code: str) -> _Response:
+    body = f'{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}}'
+    return _Response(status, body.encode(), checksum=None)
 
 
 def test_an_item_holds_minor_units_and_its_owner(alice: Client, store: tuple[Any, str]) -> None:
@@ -68,11 +65,11 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
 ) -> None:
     sent = []
 
-    def lose_the_first_answer(request: Any, send: Send) -> Any:
-        sent.append(request)
-        response = send(request)
+    def lose_the_first_answer(send: Send, headers: Any, body: bytes) -> Any:
+        sent.append(body)
+        response = send(headers, body)
         if len(sent) == 1:
-            raise ConnectionClosedError(endpoint_url=request.url)
+            raise RemoteDisconnected
         return response
 
     edge(lose_the_first_answer)
@@ -92,12 +89,14 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
         answer(500, "InternalServerError"),
         answer(503, "ServiceUnavailable"),
         answer(200, "AnAnswerWithoutItsChecksum"),
-        EndpointConnectionError(endpoint_url="http://store"),
-        ConnectTimeoutError(endpoint_url="http://store"),
-        ReadTimeoutError(endpoint_url="http://store"),
-        ConnectionClosedError(endpoint_url="http://store"),
+        TimeoutError(),
+        ConnectionRefusedError(),
+        RemoteDisconnected(),
+        IncompleteRead(b""),
+        socket.gaierror(),
+        ssl.SSLError(),
     ],
-    ids=lambda failure: getattr(failure, "status_code", type(failure).__name__),
+    ids=lambda failure: getattr(failure, "status", type(failure).__name__),
 )
 def test_a_store_that_is_away_is_a_503_and_costs_no_key(
     alice: Client, edge: Any, failure: Any
@@ -105,9 +104,9 @@ def test_a_store_that_is_away_is_a_503_and_costs_no_key(
     payment_id = alice.create(REQUEST).json["paymentId"]
     is_away = [True]
 
-    def fail(request: Any, send: Send) -> Any:
+    def fail(send: Send, *request: Any) -> Any:
         if not is_away:
-            return send(request)
+            return send(*request)
         if isinstance(failure, Exception):
             raise failure
         return failure
@@ -123,6 +122,6 @@ def test_a_store_that_is_away_is_a_503_and_costs_no_key(
 
 
 def test_what_the_store_refuses_for_good_is_a_500(alice: Client, edge: Any) -> None:
-    edge(lambda _, __: answer(400, "AccessDeniedException"))
+    edge(lambda *_: answer(400, "AccessDeniedException"))
 
     assert alice.get("pay_" + "a" * 32).status == 500

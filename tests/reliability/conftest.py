@@ -3,14 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.config import Config
-from botocore.session import Session
 
-from shared import repository
+from shared import dynamodb
+from tests.conftest import forget
 from tests.integration.conftest import store_url, table  # noqa: F401
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
 from tests.reliability.worker import Worker
@@ -49,20 +47,14 @@ class Network:
     def __init__(self, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
         self.proxy = proxy
         self._monkeypatch = monkeypatch
-        self._config = repository.CLIENT_CONFIG
 
     def plan(self, *faults: Fault, **hooks: Callable[[], object]) -> None:
         """Let the coming requests meet these faults, one each, and those after them none."""
         self.proxy.plan(*faults, **hooks)
         wait = 30 if SILENT.isdisjoint(faults) else 0.05
-        config = self._config.merge(Config(connect_timeout=0.05, read_timeout=wait))
-        self._monkeypatch.setattr(repository, "CLIENT_CONFIG", config)
-        repository.payments.cache_clear()
-
-
-@pytest.fixture(scope="session")
-def aws() -> Session:
-    return Session()
+        self._monkeypatch.setattr(dynamodb, "CONNECT_SECONDS", 0.05)
+        self._monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", wait)
+        forget()
 
 
 @pytest.fixture(autouse=True)
@@ -70,16 +62,12 @@ def network(
     function_environment: None,
     table: tuple[Any, str],  # noqa: F811
     proxy: FaultProxy,
-    aws: Session,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Network]:
     """Point the functions at the proxy."""
     monkeypatch.setenv("TABLE_NAME", table[1])
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
-    # One session reads the service's description once, not once for every client.
-    monkeypatch.setattr(repository, "Session", lambda: aws)
-    # Between two tries the client sleeps for up to a second, which proves nothing here.
-    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(dynamodb, "LONGEST_PAUSE_SECONDS", 0)
     network = Network(proxy, monkeypatch)
     network.plan()
     yield network

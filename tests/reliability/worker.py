@@ -12,16 +12,11 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-
-import botocore.endpoint
-from botocore.config import Config
-from botocore.session import Session
 
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
-from shared import http, repository
+from shared import dynamodb, http
 
 HANDLERS = {"POST": create_payment, "GET": get_payment}
 ROOT = Path(__file__).parent.parent.parent
@@ -69,15 +64,10 @@ def serve() -> None:
     """Be a worker until standard input ends."""
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # where the functions' log lines go
-    botocore.endpoint.time = SimpleNamespace(sleep=lambda _: None)  # between two tries
+    dynamodb.LONGEST_PAUSE_SECONDS = 0
     # A crowd on one machine may wait for its turn: that is slow, not away.
-    patient = repository.CLIENT_CONFIG.merge(Config(connect_timeout=60, read_timeout=60))
-    repository.CLIENT_CONFIG = patient
-    # Made once, by one thread, as in a function: what children and their threads then share.
-    session = Session()
-    session.create_client("dynamodb", "eu-central-1")
-    repository.Session = lambda: session
-    http._logger()
+    dynamodb.CONNECT_SECONDS = dynamodb.ANSWER_SECONDS = 60
+    http._logger()  # made once, by one thread, as in a function
 
     def write(document: object) -> None:
         print(json.dumps(document), file=output, flush=True)
@@ -87,7 +77,6 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             os.environ.update(environment)
-            repository.payments()
             write(os.getpid())
             write(_handle_at_once(events))
             os._exit(0)

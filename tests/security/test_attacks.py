@@ -22,12 +22,20 @@ MALLORY = "5ab0ta9e-0000-4000-8000-000000000000"
 # --- Somebody else's payment ---
 
 
-def test_a_foreign_payment_and_none_cost_the_same_read(alice: Client, bob: Client) -> None:
+def test_a_foreign_payment_and_none_cost_the_same_read(
+    alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     foreign = alice.create(REQUEST).json["paymentId"]
     missing = "pay_" + "a" * 32
     sent: list[bytes] = []
-    events = payments()._client.meta.events
-    events.register("before-send.dynamodb", lambda request, **_: sent.append(request.body))
+    dynamodb = payments()._dynamodb
+    send = dynamodb._send
+
+    def listen(headers: Any, body: bytes) -> Any:
+        sent.append(body)
+        return send(headers, body)
+
+    monkeypatch.setattr(dynamodb, "_send", listen)
 
     for payment_id in (foreign, missing):
         assert bob.get(payment_id).status == 404
