@@ -162,7 +162,7 @@ class Call:
             return json.loads(
                 text,
                 object_pairs_hook=_object,
-                parse_int=_number,
+                parse_int=Decimal,
                 parse_float=_number,
                 parse_constant=Decimal,
             )
