@@ -4,6 +4,9 @@ import ast
 import io
 import json
 import re
+import sys
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -43,6 +46,31 @@ def test_a_foreign_payment_and_none_cost_the_same_read(
     # A second read, or a decoy's work, would be a clock that tells the two apart.
     assert len(sent) == 2
     assert sent[0].replace(foreign.encode(), b"") == sent[1].replace(missing.encode(), b"")
+
+
+def test_a_foreign_payment_and_none_take_the_same_steps(alice: Client, bob: Client) -> None:
+    foreign = alice.create({**REQUEST, "metadata": {f"k{n}": "v" for n in range(20)}})
+    bob.get("pay_" + "a" * 32)  # what is done once is done
+
+    def steps(payment_id: str) -> list[tuple[str, int]]:
+        taken: list[tuple[str, int]] = []
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            if Path(frame.f_code.co_filename).parent.name in {"shared", "get_payment"}:
+                taken.append((frame.f_code.co_filename, frame.f_lineno))
+                return trace
+            return None
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            assert bob.get(payment_id).status == 404
+        finally:
+            sys.settrace(before)
+        return taken
+
+    assert len(steps(foreign.json["paymentId"])) > 100
+    assert steps(foreign.json["paymentId"]) == steps("pay_" + "a" * 32)
 
 
 def test_a_foreign_key_opens_nothing(alice: Client, bob: Client) -> None:
