@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local import tokens
-from tests.conftest import ROOT
+from tests.conftest import ROOT, assert_no_secret
 
 
 class Response(SimpleNamespace):
@@ -89,6 +89,7 @@ def running(template: Path, log: Path, *options: str) -> Iterator[Stack]:
         yield Stack("".join(lines), log)
         process.terminate()
         assert process.wait(timeout=10) == 0
+    assert_no_secret(log.read_text())
 
 
 @pytest.fixture(scope="session")

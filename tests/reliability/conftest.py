@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared import dynamodb
-from tests.conftest import forget
+from tests.conftest import assert_no_secret, forget
 from tests.integration.conftest import store_url, table  # noqa: F401
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
 from tests.reliability.worker import Worker
@@ -94,8 +94,7 @@ def workers() -> Iterator[list[Worker]]:
     """Return workers, each of which handles calls in processes of its own."""
     workers = [Worker() for _ in range(4)]
     yield workers
-    for worker in workers:
-        worker.close()
+    assert_no_secret("".join(worker.close() for worker in workers))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,12 +29,13 @@ class Worker:
     """A worker, as who started it sees it."""
 
     def __init__(self) -> None:
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open for as long as the worker
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.reliability.worker"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._log,
             text=True,
         )
 
@@ -51,9 +53,12 @@ class Worker:
             assert self._read() is None
         return answers
 
-    def close(self) -> None:
-        """Let the worker end."""
+    def close(self) -> str:
+        """Let the worker end; return what its functions logged."""
         self._process.communicate()
+        with self._log:
+            self._log.seek(0)
+            return self._log.read()
 
     def _read(self) -> Any:
         assert self._process.stdout
