@@ -15,6 +15,7 @@ def of(stack: str, store: StandIn) -> dict[str, int]:
     """Count a cold and a warm call of each route, above the bare runtime."""
     found = {}
     for call in CALLS:
+        print(f"counting a {call} of {stack}", file=sys.stderr, flush=True)
         called = function(stack, call)
         env = store.environment(called)
         first = _count(called.command(1), env)
