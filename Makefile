@@ -54,7 +54,7 @@ smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://
 	@test -n "$(URL)" -a -n "$(TOKEN)" || { echo "make smoke URL=https://... TOKEN=..." >&2; exit 1; }
 	@$(BIN)/pytest -q tests/e2e
 
-bench: $(READY) ## Measure this API beside five others, and write docs/performance.md (a quarter of an hour)
+bench: $(READY) ## Measure this API beside five others, and write docs/performance.md (ten minutes)
 	$(BIN)/python -m benchmarks
 
 bench-check: $(READY) ## Fail where a call takes 3% more instructions than docs/performance.md says

@@ -1,6 +1,6 @@
 """Measure this API beside its peers.
 
-python -m benchmarks           everything, into docs/performance.md (a quarter of an hour)
+python -m benchmarks           everything, into docs/performance.md (ten minutes)
 python -m benchmarks check     this API alone, against the committed figures
 python -m benchmarks report    docs/performance.md anew from the committed figures
 """
