@@ -1,5 +1,6 @@
 """What the store holds, and what a call answers when the store fails it."""
 
+import io
 import socket
 import ssl
 from collections.abc import Callable
@@ -121,7 +122,10 @@ def test_a_store_that_is_away_is_a_503_and_costs_no_key(
     assert "Idempotent-Replayed" not in alice.create(REQUEST, key="order-1").headers
 
 
-def test_what_the_store_refuses_for_good_is_a_500(alice: Client, edge: Any) -> None:
+def test_what_the_store_refuses_for_good_is_a_500_and_the_log_says_why(
+    alice: Client, edge: Any, logs: io.StringIO
+) -> None:
     edge(lambda *_: answer(400, "AccessDeniedException"))
 
     assert alice.get("pay_" + "a" * 32).status == 500
+    assert "StoreRefused('AccessDeniedException')" in logs.getvalue()
