@@ -69,8 +69,6 @@ coverage: $(READY) ## Show which branches of what ships no fast test takes (fail
 # In an environment of its own: atheris has no wheel for every Python that the project takes.
 fuzz: $(READY) ## Fuzz the handlers' reading of an event, guided by coverage (SECONDS=60)
 	@mkdir -p .fuzz
-	@printf '{"amount": 10.50, "currency": "USD", "description": "x", "metadata": {"a": "b"}} ' > .fuzz/seed
-	@$(BIN)/python -c 'import json, pathlib; [pathlib.Path(".fuzz/" + p.stem).write_text(json.loads(p.read_text())["body"] or "") for p in pathlib.Path("events").glob("*.json")]'
 	$(BIN)/uv run --quiet --no-project --python $(BIN)/python --with atheris==3.0.0 --with-requirements requirements.txt \
 	  python -m tools.fuzz -max_total_time=$(or $(SECONDS),60) -max_len=2000 -artifact_prefix=.fuzz/ .fuzz
 
