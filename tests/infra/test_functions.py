@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import botocore.session
 import pytest
 from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
 from samcli.yamlhelper import yaml_parse
@@ -79,6 +80,25 @@ def test_functions_know_no_secret(stack: Stack) -> None:
             "POWERTOOLS_SERVICE_NAME",
             "TABLE_NAME",
         }
+
+
+def test_the_store_is_where_the_sdk_finds_it_in_every_partition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_DYNAMODB")
+    function = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]
+    url = function["Environment"]["Variables"]["AWS_ENDPOINT_URL_DYNAMODB"]["Fn::Sub"]
+    session = botocore.session.Session()
+    partitions = session.get_component("data_loader").load_data("endpoints")["partitions"]
+    assert len(partitions) > 5
+    for partition in partitions:
+        region = next(iter(partition["regions"]))
+        client = session.create_client(
+            "dynamodb", region, aws_access_key_id="-", aws_secret_access_key="-"
+        )
+        suffix = partition["dnsSuffix"]  # what CloudFormation calls AWS::URLSuffix
+        ours = url.replace("${AWS::Region}", region).replace("${AWS::URLSuffix}", suffix)
+        assert ours == client.meta.endpoint_url
 
 
 def test_a_release_is_a_canary_in_prod_that_alarms_take_back(
