@@ -61,6 +61,15 @@ def test_a_key_belongs_to_its_user(alice: Client, bob: Client) -> None:
     assert "Idempotent-Replayed" not in other.headers
 
 
+def test_a_key_names_the_same_payment_in_every_release() -> None:
+    """Another derivation would make the payments of all keys in use a second time."""
+    alice = Client("3f8c6f2a-6d5e-4d0e-9f51-0b8a2f4c7d1e")
+
+    payment = alice.create(REQUEST, key="order-1").json
+
+    assert payment["paymentId"] == "pay_6adysptomqgtex2mhjvblwe3mi26qtfb"
+
+
 def test_a_refused_request_does_not_use_its_key_up(alice: Client) -> None:
     assert alice.create({**REQUEST, "amount": 0}, key="order-1").status == 400
     response = alice.create(REQUEST, key="order-1")

@@ -59,6 +59,24 @@ def test_a_replay_shows_the_payment_as_it_stands_now(alice: Client, store: tuple
     assert alice.create(REQUEST, key="order-1").json["status"] == "CAPTURED"
 
 
+def test_a_payment_that_is_no_longer_the_callers_is_not_replayed_to_them(
+    alice: Client, bob: Client, store: tuple[Any, str]
+) -> None:
+    payment_id = alice.create(REQUEST, key="order-1").json["paymentId"]
+    client, table = store
+    client.update_item(
+        TableName=table,
+        Key={"paymentId": {"S": payment_id}},
+        UpdateExpression="SET #o = :o",
+        ExpressionAttributeNames={"#o": "owner"},
+        ExpressionAttributeValues={":o": {"S": bob.user}},
+    )
+
+    assert alice.create(REQUEST, key="order-1").status == 422
+    assert alice.get(payment_id).status == 404
+    assert bob.get(payment_id).status == 200
+
+
 @pytest.mark.parametrize("key", [None, "order-1"])
 def test_a_lost_answer_is_no_second_payment_and_no_replay(
     alice: Client, edge: Any, key: str | None
