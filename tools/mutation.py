@@ -41,15 +41,22 @@ CALLS = [f"{INTEGRATION}{name}.py" for name in ("create_payment", "get_payment",
 STORE = [f"{INTEGRATION}{name}.py" for name in ("store", "dynamodb")]
 NEAR = {
     "cards": [f"{UNIT}cards.py", f"{INTEGRATION}create_payment.py"],
-    "dynamodb": [*STORE, CALLS[1]],
+    "dynamodb": [*STORE, CALLS[1], "tests/reliability/test_timeouts.py"],
     "errors": [f"{INTEGRATION}create_payment.py", f"{INTEGRATION}input.py"],
-    "http": [f"{UNIT}http.py", *CALLS, f"{INTEGRATION}logs.py", f"{INTEGRATION}events.py"],
+    "http": [
+        f"{UNIT}http.py",
+        f"{UNIT}json.py",
+        *CALLS,
+        f"{INTEGRATION}logs.py",
+        f"{INTEGRATION}events.py",
+        "tests/security",
+    ],
     "iso4217": [f"{UNIT}currencies.py", *MONEY],
     "models": CALLS,
     "money": MONEY,
-    "payment": CALLS,
+    "payment": [*CALLS, STORE[0]],
     "prime": [f"{INTEGRATION}start.py"],
-    "repository": [*CALLS, f"{INTEGRATION}store.py"],
+    "repository": [*CALLS, STORE[0], f"{INTEGRATION}start.py"],
     "settings": [f"{INTEGRATION}events.py", f"{INTEGRATION}dynamodb.py"],
 }
 FAST = ["tests/unit", "tests/integration", "tests/security"]

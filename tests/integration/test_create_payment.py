@@ -43,6 +43,15 @@ def test_optional_fields_left_out_are_null_and_empty(alice: Client) -> None:
         assert payment["metadata"] == {}
 
 
+def test_the_longest_of_everything_is_taken(alice: Client) -> None:
+    entries = {f"{number:02}{'k' * 38}": "v" * 500 for number in range(20)}
+    response = alice.create({**REQUEST, "description": "d" * 255, "metadata": entries})
+
+    assert response.status == 201
+    assert response.json["description"] == "d" * 255
+    assert response.json["metadata"] == entries
+
+
 @pytest.mark.parametrize(
     ("amount", "currency", "minor", "shown"),
     [
@@ -117,6 +126,13 @@ def test_a_currency_that_is_none_is_refused(alice: Client, currency: object) -> 
 
     assert response.status == 400
     assert "ISO 4217" in response.errors["currency"]
+
+
+def test_fifty_fields_are_named_and_more_are_counted(alice: Client) -> None:
+    unknown = {f"field{number}": 1 for number in range(48)}
+
+    assert set(alice.create({**REQUEST, **unknown}).errors) == set(unknown)
+    assert set(alice.create({**REQUEST, **unknown, "one": "more"}).errors) == {"body"}
 
 
 def test_everything_wrong_is_listed_at_once(alice: Client) -> None:
