@@ -1,5 +1,6 @@
 """What the store holds, and what a call answers when the store fails it."""
 
+import json
 import socket
 import ssl
 from collections.abc import Callable
@@ -57,6 +58,21 @@ def test_a_replay_shows_the_payment_as_it_stands_now(alice: Client, store: tuple
     )
 
     assert alice.create(REQUEST, key="order-1").json["status"] == "CAPTURED"
+
+
+def test_a_read_sees_what_was_just_written(alice: Client, edge: Any) -> None:
+    """The stores of the tests are consistent whatever is asked of them; DynamoDB is when told."""
+    sent = []
+
+    def record(send: Send, headers: Any, body: bytes) -> Any:
+        sent.append(json.loads(body))
+        return send(headers, body)
+
+    payment_id = alice.create(REQUEST).json["paymentId"]
+    edge(record)
+    alice.get(payment_id)
+
+    assert [call["ConsistentRead"] for call in sent] == [True]
 
 
 def test_a_payment_that_is_no_longer_the_callers_is_not_replayed_to_them(
