@@ -41,7 +41,7 @@ CALLS = [f"{INTEGRATION}{name}.py" for name in ("create_payment", "get_payment",
 STORE = [f"{INTEGRATION}{name}.py" for name in ("store", "dynamodb")]
 NEAR = {
     "cards": [f"{UNIT}cards.py", f"{INTEGRATION}create_payment.py"],
-    "dynamodb": [*STORE, CALLS[1], "tests/reliability/test_timeouts.py"],
+    "dynamodb": [*STORE, CALLS[1], "tests/reliability/test_faults.py"],
     "errors": [f"{INTEGRATION}create_payment.py", f"{INTEGRATION}input.py"],
     "http": [
         f"{UNIT}http.py",
@@ -53,7 +53,7 @@ NEAR = {
     ],
     "iso4217": [f"{UNIT}currencies.py", *MONEY],
     "models": CALLS,
-    "money": MONEY,
+    "money": [*MONEY, CALLS[0]],
     "payment": [*CALLS, STORE[0]],
     "prime": [f"{INTEGRATION}start.py"],
     "repository": [*CALLS, STORE[0], f"{INTEGRATION}start.py"],

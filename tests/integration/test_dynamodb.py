@@ -180,3 +180,8 @@ def test_nobody_but_amazons_authorities_is_believed(
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
         lead_to(listener, "https")
         assert alice.get(MISSING).status == 404
+
+        monkeypatch.delenv("AWS_CA_BUNDLE")
+        monkeypatch.setattr(dynamodb, "AMAZON_ROOTS", certificate)
+        lead_to(listener, "https")
+        assert alice.get(MISSING).status == 404

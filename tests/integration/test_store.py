@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared import repository
+from shared import dynamodb, repository
 from shared.dynamodb import _Response
 from tests.conftest import Client
 
@@ -23,9 +23,9 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None
     """Return what puts a fault where requests leave the client for the network."""
 
     def put(fault: Callable[..., Any]) -> None:
-        dynamodb = repository.payments()._dynamodb
-        send = partial(dynamodb._send)
-        monkeypatch.setattr(dynamodb, "_send", partial(fault, send))
+        client = repository.payments()._dynamodb
+        send = partial(client._send)
+        monkeypatch.setattr(client, "_send", partial(fault, send))
 
     return put
 
@@ -120,6 +120,9 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
     [
         answer(400, "ThrottlingException"),
         answer(400, "ProvisionedThroughputExceededException"),
+        answer(400, "ReplicatedWriteConflictException"),
+        answer(400, "RequestLimitExceeded"),
+        answer(400, "TransactionConflictException"),
         answer(500, "InternalServerError"),
         answer(503, "ServiceUnavailable"),
         answer(200, "AnAnswerWithoutItsChecksum"),
@@ -155,7 +158,28 @@ def test_a_store_that_is_away_is_a_503_and_costs_no_key(
     assert "Idempotent-Replayed" not in alice.create(REQUEST, key="order-1").headers
 
 
+def test_a_call_has_as_many_tries_as_fit_in_its_time_and_a_pause_between_them(
+    alice: Client, edge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[Any] = []
+    pauses: list[float] = []
+
+    def fail(*request: Any) -> None:
+        tries.append(request)
+        raise TimeoutError
+
+    edge(fail)
+    monkeypatch.setattr(dynamodb, "sleep", pauses.append)
+    for _ in range(20):
+        assert alice.get("pay_" + "a" * 32).status == 503
+
+    assert len(tries) == 20 * dynamodb.TRIES
+    assert len(set(pauses)) == 20 * (dynamodb.TRIES - 1)
+    assert all(0 <= pause <= dynamodb.LONGEST_PAUSE_SECONDS for pause in pauses)
+
+
 def test_what_the_store_refuses_for_good_is_a_500(alice: Client, edge: Any) -> None:
     edge(lambda *_: answer(400, "AccessDeniedException"))
 
     assert alice.get("pay_" + "a" * 32).status == 500
+    assert alice.create(REQUEST).status == 500
