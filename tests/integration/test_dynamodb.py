@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from zlib import crc32
 
@@ -104,6 +105,8 @@ def test_a_request_is_signed_as_botocore_would_sign_it(
         signed = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
         assert set(signed.split(";")) >= {"host", "x-amz-date", "x-amz-target"}
         assert headers.get("x-amz-security-token") == token
+        assert headers["content-type"] == "application/x-amz-json-1.0"
+        assert headers["user-agent"] == "payment-api"
         request = AWSRequest(
             "POST",
             f"http://{headers['host']}/",
@@ -121,10 +124,12 @@ def test_a_request_is_signed_as_botocore_would_sign_it(
 def test_calls_share_a_connection(alice: Client, lead_to: Any) -> None:
     with listening() as listener:
         lead_to(listener)
+        start = perf_counter()
         for _ in range(5):
             assert alice.get(MISSING).status == 404
 
     assert listener.connections == 1
+    assert perf_counter() - start < 3  # none of them waited for the connection to say something
 
 
 def test_a_connection_that_was_closed_meanwhile_costs_no_try(

@@ -126,6 +126,8 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
         answer(500, "InternalServerError"),
         answer(503, "ServiceUnavailable"),
         answer(200, "AnAnswerWithoutItsChecksum"),
+        answer(400, "ARefusalWithAnothersChecksum")._replace(checksum="1"),
+        _Response(403, b'"a page that is not DynamoDB\'s"', checksum=None),
         TimeoutError(),
         ConnectionRefusedError(),
         RemoteDisconnected(),
