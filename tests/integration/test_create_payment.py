@@ -212,6 +212,7 @@ def test_a_body_that_says_it_is_not_json_is_a_415(alice: Client, media_type: str
     response = alice.create(REQUEST, headers={"content-type": media_type})
 
     assert response.status == 415
+    assert response.json["type"] == "urn:problem:payment-api:unsupported-media-type"
     assert "Content-Type: application/json" in response.json["detail"]
 
 

@@ -154,6 +154,7 @@ def test_a_store_that_is_away_is_a_503_and_costs_no_key(
     for response in (alice.create(REQUEST, key="order-1"), alice.get(payment_id)):
         assert response.status == 503
         assert response.headers["Retry-After"] == "1"
+        assert response.json["type"] == "urn:problem:payment-api:unavailable"
         assert "same Idempotency-Key" in response.json["detail"]
 
     is_away.clear()
@@ -183,5 +184,6 @@ def test_a_call_has_as_many_tries_as_fit_in_its_time_and_a_pause_between_them(
 def test_what_the_store_refuses_for_good_is_a_500(alice: Client, edge: Any) -> None:
     edge(lambda *_: answer(400, "AccessDeniedException"))
 
-    assert alice.get("pay_" + "a" * 32).status == 500
-    assert alice.create(REQUEST).status == 500
+    for response in (alice.get("pay_" + "a" * 32), alice.create(REQUEST)):
+        assert response.status == 500
+        assert response.json["type"] == "urn:problem:payment-api:internal"
