@@ -52,7 +52,7 @@ NEAR = {
         "tests/security",
     ],
     "iso4217": [f"{UNIT}currencies.py", *MONEY],
-    "models": CALLS,
+    "models": [*CALLS, f"{INTEGRATION}input.py"],
     "money": [*MONEY, CALLS[0]],
     "payment": [*CALLS, STORE[0]],
     "prime": [f"{INTEGRATION}start.py"],

@@ -20,6 +20,7 @@ def test_a_payment_is_answered_whole(alice: Client) -> None:
     assert re.fullmatch(r"pay_[A-Za-z0-9_-]{26,32}", payment["paymentId"])
     assert response.headers["Location"] == f"/payment?paymentId={payment['paymentId']}"
     assert response.headers["Content-Type"] == "application/json"
+    assert re.fullmatch(r"[^.]+\.\d{3}Z", payment["createdAt"])
     created = datetime.strptime(payment["createdAt"], "%Y-%m-%dT%H:%M:%S.%fZ")
     age = datetime.now(timezone.utc) - created.replace(tzinfo=timezone.utc)
     assert 0 <= age.total_seconds() < 60

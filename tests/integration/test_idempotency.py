@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Client
+from create_payment.app import handler as create_payment
+from tests.conftest import Client, call, proxy_event
 
 REQUEST = {"amount": 100, "currency": "USD", "metadata": {"a": "1", "b": "2"}}
 
@@ -90,6 +91,19 @@ def test_a_key_is_one_key_however_it_is_sent(alice: Client, header: str, value: 
     again = alice.create(REQUEST, headers={header: value})
 
     assert again.json["paymentId"] == first.json["paymentId"]
+
+
+def test_a_quote_on_one_side_belongs_to_the_key(alice: Client) -> None:
+    payments = [alice.create(REQUEST, key=key).json for key in ('"ab', 'ab"', "a", "b", "ab")]
+
+    assert len({payment["paymentId"] for payment in payments}) == 5
+
+
+def test_without_any_header_there_is_no_key(alice: Client) -> None:
+    event = proxy_event("create_payment", alice.user)
+    event["multiValueHeaders"] = None
+
+    assert call(create_payment, event).status == 201
 
 
 @pytest.mark.parametrize(
