@@ -129,6 +129,23 @@ def test_a_currency_that_is_none_is_refused(alice: Client, currency: object) -> 
     assert "ISO 4217" in response.errors["currency"]
 
 
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        ([], "body", "must be a JSON object"),
+        ({"currency": "USD"}, "amount", "is required"),
+        ({**REQUEST, "amout": 1}, "amout", "is not a field of a payment"),
+        ({**REQUEST, "description": 1}, "description", "must be a string"),
+        ({**REQUEST, "description": "\ud800"}, "description", "must be Unicode text"),
+        ({**REQUEST, "description": "x" * 256}, "description", "must have at most 255 characters"),
+        ({**REQUEST, "metadata": []}, "metadata", "must be an object of strings"),
+        ({**REQUEST, "metadata": {"": ""}}, "metadata..[key]", "must have at least 1 character"),
+    ],
+)
+def test_what_is_wrong_is_said(alice: Client, body: object, field: str, message: str) -> None:
+    assert message in alice.create(body).errors[field]
+
+
 def test_fifty_fields_are_named_and_more_are_counted(alice: Client) -> None:
     unknown = {f"field{number}": 1 for number in range(48)}
 

@@ -1,6 +1,7 @@
 """How the functions speak to DynamoDB: signed, over few connections, and to nobody else."""
 
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -190,3 +191,14 @@ def test_nobody_but_amazons_authorities_is_believed(
         monkeypatch.setattr(dynamodb, "AMAZON_ROOTS", certificate)
         lead_to(listener, "https")
         assert alice.get(MISSING).status == 404
+
+
+def test_a_port_that_speaks_no_tls_is_a_503_in_time(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+        forget()
+        assert alice.get(MISSING).status == 503
