@@ -47,6 +47,7 @@ NEAR = {
         f"{UNIT}http.py",
         f"{UNIT}json.py",
         *CALLS,
+        STORE[0],
         f"{INTEGRATION}logs.py",
         f"{INTEGRATION}events.py",
         "tests/security",
