@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api openapi test test-package reliability soak smoke bench bench-check load lint audit format lock clean
+.PHONY: help run token start-api openapi test test-package reliability soak smoke bench bench-check load coverage fuzz mutation lint audit format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run 
 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security
+
+mutation: $(READY) ## Change what ships in a thousand places, and see a test fail (MODULES="shared/money.py ...")
+	@$(BIN)/python -m tools.mutation $(MODULES)
 
 # In an environment of its own: atheris has no wheel for every Python that the project takes.
 fuzz: $(READY) ## Fuzz the handlers' reading of an event, guided by coverage (SECONDS=60)

@@ -20,6 +20,7 @@ def test_a_payment_is_answered_whole(alice: Client) -> None:
     assert re.fullmatch(r"pay_[A-Za-z0-9_-]{26,32}", payment["paymentId"])
     assert response.headers["Location"] == f"/payment?paymentId={payment['paymentId']}"
     assert response.headers["Content-Type"] == "application/json"
+    assert re.fullmatch(r"[^.]+\.\d{3}Z", payment["createdAt"])
     created = datetime.strptime(payment["createdAt"], "%Y-%m-%dT%H:%M:%S.%fZ")
     age = datetime.now(timezone.utc) - created.replace(tzinfo=timezone.utc)
     assert 0 <= age.total_seconds() < 60
@@ -41,6 +42,15 @@ def test_optional_fields_left_out_are_null_and_empty(alice: Client) -> None:
         payment = alice.create(body).json
         assert payment["description"] is None
         assert payment["metadata"] == {}
+
+
+def test_the_longest_of_everything_is_taken(alice: Client) -> None:
+    entries = {f"{number:02}{'k' * 38}": "v" * 500 for number in range(20)}
+    response = alice.create({**REQUEST, "description": "d" * 255, "metadata": entries})
+
+    assert response.status == 201
+    assert response.json["description"] == "d" * 255
+    assert response.json["metadata"] == entries
 
 
 @pytest.mark.parametrize(
@@ -81,6 +91,10 @@ def test_an_amount_is_exact(
         ('"0.001"', "USD has 2 decimals, 0.001 has 3"),
         ("10000000000000", "must be less than 10,000,000,000,000 USD"),
         ("1e400", "must be less than 10,000,000,000,000 USD"),
+        ("1e-15", "USD has 2 decimals, 1E-15 has 15"),
+        ("1e-16", "USD has 2 decimals, this amount has 16"),
+        ("1.2345678901", "USD has 2 decimals, 1.2345678901 has 10"),
+        ("1.23456789012", "USD has 2 decimals, this amount has 11"),
         ("1e-400", "USD has 2 decimals, this amount has 400"),
         ("1e99999999999999999999", "must be a finite number, not Infinity"),
         ("NaN", "must be a finite number, not NaN"),
@@ -113,6 +127,30 @@ def test_a_currency_that_is_none_is_refused(alice: Client, currency: object) -> 
 
     assert response.status == 400
     assert "ISO 4217" in response.errors["currency"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        ([], "body", "must be a JSON object"),
+        ({"currency": "USD"}, "amount", "is required"),
+        ({**REQUEST, "amout": 1}, "amout", "is not a field of a payment"),
+        ({**REQUEST, "description": 1}, "description", "must be a string"),
+        ({**REQUEST, "description": "\ud800"}, "description", "must be Unicode text"),
+        ({**REQUEST, "description": "x" * 256}, "description", "must have at most 255 characters"),
+        ({**REQUEST, "metadata": []}, "metadata", "must be an object of strings"),
+        ({**REQUEST, "metadata": {"": ""}}, "metadata..[key]", "must have at least 1 character"),
+    ],
+)
+def test_what_is_wrong_is_said(alice: Client, body: object, field: str, message: str) -> None:
+    assert message in alice.create(body).errors[field]
+
+
+def test_fifty_fields_are_named_and_more_are_counted(alice: Client) -> None:
+    unknown = {f"field{number}": 1 for number in range(48)}
+
+    assert set(alice.create({**REQUEST, **unknown}).errors) == set(unknown)
+    assert set(alice.create({**REQUEST, **unknown, "one": "more"}).errors) == {"body"}
 
 
 def test_everything_wrong_is_listed_at_once(alice: Client) -> None:
@@ -192,6 +230,7 @@ def test_a_body_that_says_it_is_not_json_is_a_415(alice: Client, media_type: str
     response = alice.create(REQUEST, headers={"content-type": media_type})
 
     assert response.status == 415
+    assert response.json["type"] == "urn:problem:payment-api:unsupported-media-type"
     assert "Content-Type: application/json" in response.json["detail"]
 
 

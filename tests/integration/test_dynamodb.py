@@ -1,6 +1,7 @@
 """How the functions speak to DynamoDB: signed, over few connections, and to nobody else."""
 
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -10,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 from zlib import crc32
 
@@ -104,6 +106,8 @@ def test_a_request_is_signed_as_botocore_would_sign_it(
         signed = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
         assert set(signed.split(";")) >= {"host", "x-amz-date", "x-amz-target"}
         assert headers.get("x-amz-security-token") == token
+        assert headers["content-type"] == "application/x-amz-json-1.0"
+        assert headers["user-agent"] == "payment-api"
         request = AWSRequest(
             "POST",
             f"http://{headers['host']}/",
@@ -121,10 +125,12 @@ def test_a_request_is_signed_as_botocore_would_sign_it(
 def test_calls_share_a_connection(alice: Client, lead_to: Any) -> None:
     with listening() as listener:
         lead_to(listener)
+        start = perf_counter()
         for _ in range(5):
             assert alice.get(MISSING).status == 404
 
     assert listener.connections == 1
+    assert perf_counter() - start < 3  # none of them waited for the connection to say something
 
 
 def test_a_connection_that_was_closed_meanwhile_costs_no_try(
@@ -180,3 +186,19 @@ def test_nobody_but_amazons_authorities_is_believed(
         monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
         lead_to(listener, "https")
         assert alice.get(MISSING).status == 404
+
+        monkeypatch.delenv("AWS_CA_BUNDLE")
+        monkeypatch.setattr(dynamodb, "AMAZON_ROOTS", certificate)
+        lead_to(listener, "https")
+        assert alice.get(MISSING).status == 404
+
+
+def test_a_port_that_speaks_no_tls_is_a_503_in_time(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+        forget()
+        assert alice.get(MISSING).status == 503

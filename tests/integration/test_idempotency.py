@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Client
+from create_payment.app import handler as create_payment
+from tests.conftest import Client, call, proxy_event
 
 REQUEST = {"amount": 100, "currency": "USD", "metadata": {"a": "1", "b": "2"}}
 
@@ -61,6 +62,15 @@ def test_a_key_belongs_to_its_user(alice: Client, bob: Client) -> None:
     assert "Idempotent-Replayed" not in other.headers
 
 
+def test_a_key_names_the_same_payment_in_every_release() -> None:
+    """Another derivation would make the payments of all keys in use a second time."""
+    alice = Client("3f8c6f2a-6d5e-4d0e-9f51-0b8a2f4c7d1e")
+
+    payment = alice.create(REQUEST, key="order-1").json
+
+    assert payment["paymentId"] == "pay_6adysptomqgtex2mhjvblwe3mi26qtfb"
+
+
 def test_a_refused_request_does_not_use_its_key_up(alice: Client) -> None:
     assert alice.create({**REQUEST, "amount": 0}, key="order-1").status == 400
     response = alice.create(REQUEST, key="order-1")
@@ -81,6 +91,19 @@ def test_a_key_is_one_key_however_it_is_sent(alice: Client, header: str, value: 
     again = alice.create(REQUEST, headers={header: value})
 
     assert again.json["paymentId"] == first.json["paymentId"]
+
+
+def test_a_quote_on_one_side_belongs_to_the_key(alice: Client) -> None:
+    payments = [alice.create(REQUEST, key=key).json for key in ('"ab', 'ab"', "a", "b", "ab")]
+
+    assert len({payment["paymentId"] for payment in payments}) == 5
+
+
+def test_without_any_header_there_is_no_key(alice: Client) -> None:
+    event = proxy_event("create_payment", alice.user)
+    event["multiValueHeaders"] = None
+
+    assert call(create_payment, event).status == 201
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared import prime, repository
+from shared import dynamodb, prime, repository
 
 APPS = ["create_payment.app", "get_payment.app"]
 
@@ -31,6 +31,31 @@ def test_a_start_stores_nothing(
 
     assert repository.payments.cache_info().currsize == 1
     assert client.scan(TableName=table)["Count"] == before
+
+
+@pytest.mark.parametrize(
+    ("app", "operation", "answer"),
+    [
+        ("create_payment.app", "PutItem", "ConditionalCheckFailedException"),
+        ("get_payment.app", "GetItem", "{}"),
+    ],
+)
+def test_a_start_makes_the_functions_own_call_and_the_store_takes_it(
+    app: str, operation: str, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, send = [], dynamodb.DynamoDB._send
+
+    def record(client: dynamodb.DynamoDB, headers: Any, body: bytes) -> Any:
+        response = send(client, headers, body)
+        calls.append((headers["x-amz-target"].rpartition(".")[2], response.body.decode()))
+        return response
+
+    monkeypatch.setattr(dynamodb.DynamoDB, "_send", record)
+    start(app, monkeypatch)
+
+    [(called, answered)] = calls
+    assert called == operation
+    assert answer in answered
 
 
 @pytest.mark.parametrize("app", APPS)

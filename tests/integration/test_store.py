@@ -1,6 +1,7 @@
 """What the store holds, and what a call answers when the store fails it."""
 
 import io
+import json
 import socket
 import ssl
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared import repository
+from shared import dynamodb, repository
 from shared.dynamodb import _Response
 from tests.conftest import Client
 
@@ -23,9 +24,9 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None
     """Return what puts a fault where requests leave the client for the network."""
 
     def put(fault: Callable[..., Any]) -> None:
-        dynamodb = repository.payments()._dynamodb
-        send = partial(dynamodb._send)
-        monkeypatch.setattr(dynamodb, "_send", partial(fault, send))
+        client = repository.payments()._dynamodb
+        send = partial(client._send)
+        monkeypatch.setattr(client, "_send", partial(fault, send))
 
     return put
 
@@ -60,6 +61,39 @@ def test_a_replay_shows_the_payment_as_it_stands_now(alice: Client, store: tuple
     assert alice.create(REQUEST, key="order-1").json["status"] == "CAPTURED"
 
 
+def test_a_read_sees_what_was_just_written(alice: Client, edge: Any) -> None:
+    """The stores of the tests are consistent whatever is asked of them; DynamoDB is when told."""
+    sent = []
+
+    def record(send: Send, headers: Any, body: bytes) -> Any:
+        sent.append(json.loads(body))
+        return send(headers, body)
+
+    payment_id = alice.create(REQUEST).json["paymentId"]
+    edge(record)
+    alice.get(payment_id)
+
+    assert [call["ConsistentRead"] for call in sent] == [True]
+
+
+def test_a_payment_that_is_no_longer_the_callers_is_not_replayed_to_them(
+    alice: Client, bob: Client, store: tuple[Any, str]
+) -> None:
+    payment_id = alice.create(REQUEST, key="order-1").json["paymentId"]
+    client, table = store
+    client.update_item(
+        TableName=table,
+        Key={"paymentId": {"S": payment_id}},
+        UpdateExpression="SET #o = :o",
+        ExpressionAttributeNames={"#o": "owner"},
+        ExpressionAttributeValues={":o": {"S": bob.user}},
+    )
+
+    assert alice.create(REQUEST, key="order-1").status == 422
+    assert alice.get(payment_id).status == 404
+    assert bob.get(payment_id).status == 200
+
+
 @pytest.mark.parametrize("key", [None, "order-1"])
 def test_a_lost_answer_is_no_second_payment_and_no_replay(
     alice: Client, edge: Any, key: str | None
@@ -87,9 +121,14 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
     [
         answer(400, "ThrottlingException"),
         answer(400, "ProvisionedThroughputExceededException"),
+        answer(400, "ReplicatedWriteConflictException"),
+        answer(400, "RequestLimitExceeded"),
+        answer(400, "TransactionConflictException"),
         answer(500, "InternalServerError"),
         answer(503, "ServiceUnavailable"),
         answer(200, "AnAnswerWithoutItsChecksum"),
+        answer(400, "ARefusalWithAnothersChecksum")._replace(checksum="1"),
+        _Response(403, b'"a page that is not DynamoDB\'s"', checksum=None),
         TimeoutError(),
         ConnectionRefusedError(),
         RemoteDisconnected(),
@@ -116,10 +155,31 @@ def test_a_store_that_is_away_is_a_503_and_costs_no_key(
     for response in (alice.create(REQUEST, key="order-1"), alice.get(payment_id)):
         assert response.status == 503
         assert response.headers["Retry-After"] == "1"
+        assert response.json["type"] == "urn:problem:payment-api:unavailable"
         assert "same Idempotency-Key" in response.json["detail"]
 
     is_away.clear()
     assert "Idempotent-Replayed" not in alice.create(REQUEST, key="order-1").headers
+
+
+def test_a_call_has_as_many_tries_as_fit_in_its_time_and_a_pause_between_them(
+    alice: Client, edge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[Any] = []
+    pauses: list[float] = []
+
+    def fail(*request: Any) -> None:
+        tries.append(request)
+        raise TimeoutError
+
+    edge(fail)
+    monkeypatch.setattr(dynamodb, "sleep", pauses.append)
+    for _ in range(20):
+        assert alice.get("pay_" + "a" * 32).status == 503
+
+    assert len(tries) == 20 * dynamodb.TRIES
+    assert len(set(pauses)) == 20 * (dynamodb.TRIES - 1)
+    assert all(0 <= pause <= dynamodb.LONGEST_PAUSE_SECONDS for pause in pauses)
 
 
 def test_what_the_store_refuses_for_good_is_a_500_and_the_log_says_why(
@@ -127,5 +187,7 @@ def test_what_the_store_refuses_for_good_is_a_500_and_the_log_says_why(
 ) -> None:
     edge(lambda *_: answer(400, "AccessDeniedException"))
 
-    assert alice.get("pay_" + "a" * 32).status == 500
+    for response in (alice.get("pay_" + "a" * 32), alice.create(REQUEST)):
+        assert response.status == 500
+        assert response.json["type"] == "urn:problem:payment-api:internal"
     assert "StoreRefused('AccessDeniedException')" in logs.getvalue()

@@ -101,6 +101,16 @@ def test_under_sam_local_the_caller_is_read_from_the_bearer_token(
     assert call(who_is_calling, without_claims(bearer({"sub": "user-1"}))).json == "user-1"
 
 
+def test_under_sam_local_an_authorizers_word_still_counts_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SAM_LOCAL", "true")
+    event = without_claims(bearer({"sub": "mallory"}))
+    event["requestContext"]["authorizer"] = {"claims": {"sub": "user-1"}}
+
+    assert call(who_is_calling, event).json == "user-1"
+
+
 @pytest.mark.parametrize(
     "token",
     [None, "", "Bearer", "Bearer ", "Bearer a.b.c", "Bearer ..", bearer([]), bearer({"sub": 1})],

@@ -52,6 +52,7 @@ def expected(text: str, currency: str) -> int | None:
 @example("10000000000000", "USD")
 @example("9999999999999.990000", "USD")
 @example("0.005", "USD")
+@example(f"1.{'0' * 40}1", "USD")  # more digits than Decimal's default context keeps
 @example("0.29", "USD")  # 0.29 * 100 is 28.999999999999996 in binary
 def test_an_amount_is_taken_exactly_or_refused(text: str, currency: str) -> None:
     assert minor_or_none(text, currency) == expected(text, currency)
