@@ -42,7 +42,7 @@ STORE = [f"{INTEGRATION}{name}.py" for name in ("store", "dynamodb")]
 NEAR = {
     "cards": [f"{UNIT}cards.py", f"{INTEGRATION}create_payment.py"],
     "dynamodb": [*STORE, CALLS[1], "tests/reliability/test_faults.py"],
-    "errors": [f"{INTEGRATION}create_payment.py", f"{INTEGRATION}input.py"],
+    "errors": [f"{UNIT}errors.py", f"{INTEGRATION}create_payment.py", f"{INTEGRATION}input.py"],
     "http": [
         f"{UNIT}http.py",
         f"{UNIT}json.py",
