@@ -77,6 +77,10 @@ def test_a_start_does_not_wait_for_a_store_that_hangs(monkeypatch: pytest.Monkey
     call.join()  # the listener is gone, and so is what it did not answer
 
 
+def test_a_start_waits_and_ends_well_within_the_ten_seconds_of_an_init() -> None:
+    assert 0 < prime.SECONDS < 5
+
+
 @pytest.mark.parametrize("app", APPS)
 def test_elsewhere_nothing_is_called(app: str) -> None:
     importlib.reload(importlib.import_module(app))
