@@ -33,6 +33,7 @@ class Listener(ThreadingHTTPServer):
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.connections = 0
         self.hangs_up = False
+        self.is_mute = False
         self.ended = threading.Semaphore(0)
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -52,6 +53,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        if self.server.is_mute:
+            self.close_connection = True
+            return
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.send_header("x-amz-crc32", str(crc32(b"{}")))
@@ -145,6 +149,17 @@ def test_a_connection_that_was_closed_meanwhile_costs_no_try(
             assert listener.ended.acquire(timeout=10)
 
     assert listener.connections == 3
+
+
+def test_a_connection_that_ends_without_an_answer_is_let_go(alice: Client, lead_to: Any) -> None:
+    with listening() as listener:
+        lead_to(listener)
+        listener.is_mute = True
+        assert alice.get(MISSING).status == 503
+        listener.is_mute = False
+        assert alice.get(MISSING).status == 404
+
+    assert listener.connections == dynamodb.TRIES + 1
 
 
 def test_calls_at_once_never_share_a_connection(lead_to: Any) -> None:
