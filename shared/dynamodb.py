@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -63,12 +63,10 @@ class DynamoDB:
         self._settings = settings
         url = urlsplit(settings.dynamodb_url)
         self._host = url.netloc
-        self._connect = partial(HTTPConnection, self._host, timeout=CONNECT_SECONDS)
+        self._new_connection: Callable[..., HTTPConnection] = HTTPConnection
         if url.scheme == "https":
             trusted = ssl.create_default_context(cafile=settings.ca_bundle or AMAZON_ROOTS)
-            self._connect = partial(
-                HTTPSConnection, self._host, timeout=CONNECT_SECONDS, context=trusted
-            )
+            self._new_connection = partial(HTTPSConnection, context=trusted)
         self._idle: list[HTTPConnection] = []
 
     def call(self, operation: str, **parameters: object) -> Answer:
@@ -122,7 +120,7 @@ class DynamoDB:
             while _has_ended(connection := self._idle.pop()):
                 connection.close()
             return connection
-        connection = self._connect()
+        connection = self._new_connection(self._host, timeout=CONNECT_SECONDS)
         connection.connect()
         connection.sock.settimeout(ANSWER_SECONDS)
         return connection
@@ -150,9 +148,8 @@ def _checked(response: _Response) -> dict[str, Any]:
     status, body, checksum = response
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ValueError(f"status {status}")
-    if checksum is None and status != HTTPStatus.OK and b'"__type"' in body:
-        checksum = str(crc32(body))
-    if checksum != str(crc32(body)):
+    is_locals_error = checksum is None and status != HTTPStatus.OK and b'"__type"' in body
+    if not is_locals_error and checksum != str(crc32(body)):
         raise ValueError(f"an answer with status {status} is damaged or not DynamoDB's")
     document: dict[str, Any] = json.loads(body)
     return document
