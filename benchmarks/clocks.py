@@ -18,8 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.stacks import ARCHITECTURE, NAMES, OURS, RUNTIME, Function, function, python
+from benchmarks.stacks import NAMES, OURS, RUNTIME, Function, function, python
 from benchmarks.standin import StandIn
+from tools.build import ARCHITECTURE
 
 ROUNDS = 7
 

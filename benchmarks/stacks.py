@@ -1,7 +1,6 @@
 """The API and its peers, built: each function a folder as Lambda would have it at /var/task."""
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.build import ROOT, interpreter
+from tools.build import ARCHITECTURE, ROOT, interpreter
 
 HERE = Path(__file__).parent
 BUILT = HERE / ".built"
@@ -27,7 +26,6 @@ NAMES = {
 }
 PEERS = [name for name in NAMES if name != OURS]
 CALLS = ["create", "read"]
-ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 _BIN = Path(sys.executable).parent
 

@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
+ARCHITECTURE = platform.machine().replace("aarch64", "arm64")
+"""This machine's, as SAM names it."""
 WHERE_LAMBDA_UNPACKS = "/var/task"
 IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in its container
 

@@ -6,12 +6,11 @@ The tests' own tools come from an environment with Lambda's Python, made once.
 """
 
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
 
-from tools.build import ROOT, interpreter
+from tools.build import ARCHITECTURE, ROOT, interpreter
 
 BIN = Path(sys.executable).parent
 HOME = ROOT / ".venv/packaged"
@@ -32,10 +31,8 @@ def main() -> None:
     subprocess.run(sync, check=True, env=environment)
 
     build = ROOT / ".aws-sam/packaged/build"
-    machine = platform.machine()
-    architecture = {"aarch64": "arm64"}.get(machine, machine)
     sam = [str(BIN / "sam"), "build", "--build-dir", str(build)]
-    sam += ["--parameter-overrides", f"Architecture={architecture}"]
+    sam += ["--parameter-overrides", f"Architecture={ARCHITECTURE}"]
     subprocess.run(sam, check=True, cwd=ROOT, env=environment, capture_output=True)
 
     path = " ".join([*(str(build / function) for function in FUNCTIONS), "."])
