@@ -36,6 +36,17 @@ def answer(status: int, code: str) -> _Response:
     return _Response(status, body.encode(), checksum=None)
 
 
+def overwrite(store: tuple[Any, str], payment_id: str, attribute: str, value: str) -> None:
+    client, table = store
+    client.update_item(
+        TableName=table,
+        Key={"paymentId": {"S": payment_id}},
+        UpdateExpression="SET #a = :v",
+        ExpressionAttributeNames={"#a": attribute},
+        ExpressionAttributeValues={":v": {"S": value}},
+    )
+
+
 def test_an_item_holds_minor_units_and_its_owner(alice: Client, store: tuple[Any, str]) -> None:
     payment_id = alice.create(REQUEST).json["paymentId"]
 
@@ -49,14 +60,7 @@ def test_an_item_holds_minor_units_and_its_owner(alice: Client, store: tuple[Any
 
 def test_a_replay_shows_the_payment_as_it_stands_now(alice: Client, store: tuple[Any, str]) -> None:
     payment_id = alice.create(REQUEST, key="order-1").json["paymentId"]
-    client, table = store
-    client.update_item(
-        TableName=table,
-        Key={"paymentId": {"S": payment_id}},
-        UpdateExpression="SET #s = :s",
-        ExpressionAttributeNames={"#s": "status"},
-        ExpressionAttributeValues={":s": {"S": "CAPTURED"}},
-    )
+    overwrite(store, payment_id, "status", "CAPTURED")
 
     assert alice.create(REQUEST, key="order-1").json["status"] == "CAPTURED"
 
@@ -80,14 +84,7 @@ def test_a_payment_that_is_no_longer_the_callers_is_not_replayed_to_them(
     alice: Client, bob: Client, store: tuple[Any, str]
 ) -> None:
     payment_id = alice.create(REQUEST, key="order-1").json["paymentId"]
-    client, table = store
-    client.update_item(
-        TableName=table,
-        Key={"paymentId": {"S": payment_id}},
-        UpdateExpression="SET #o = :o",
-        ExpressionAttributeNames={"#o": "owner"},
-        ExpressionAttributeValues={":o": {"S": bob.user}},
-    )
+    overwrite(store, payment_id, "owner", bob.user)
 
     assert alice.create(REQUEST, key="order-1").status == 422
     assert alice.get(payment_id).status == 404

@@ -16,12 +16,11 @@ FUNCTION_TIMEOUT = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["
 SPARE = 1  # second, for the rest of the call
 
 
-def longest_call() -> float:
-    a_try = dynamodb.CONNECT_SECONDS + dynamodb.ANSWER_SECONDS
-    return dynamodb.TRIES * a_try + (dynamodb.TRIES - 1) * dynamodb.LONGEST_PAUSE_SECONDS
-
-
-LONGEST_CALL = longest_call()
+# As shipped: read before the fixtures shorten them.
+LONGEST_CALL = (
+    dynamodb.TRIES * (dynamodb.CONNECT_SECONDS + dynamodb.ANSWER_SECONDS)
+    + (dynamodb.TRIES - 1) * dynamodb.LONGEST_PAUSE_SECONDS
+)
 SHIPPED = {name: getattr(dynamodb, name) for name in ("CONNECT_SECONDS", "ANSWER_SECONDS")}
 
 
