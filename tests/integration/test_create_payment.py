@@ -280,6 +280,7 @@ def test_a_card_number_is_refused_and_not_repeated(alice: Client, number: str, l
         "94242424242424242424242",
         "call +49 30 901820",
         "2026-11-24 15:07:00",
+        "60896417-6283-4738-913b-b37ec7d3cef9",
     ],
 )
 def test_an_order_number_is_not_taken_for_a_card(alice: Client, text: str) -> None:
