@@ -7,10 +7,11 @@ the digits of UUIDs, and of hexadecimal words longer than any card number, are l
 """
 
 import re
+from collections.abc import Iterable
 from itertools import accumulate
 
 # What a network's numbers begin with, from the first to the last four digits, and their lengths.
-NETWORKS: tuple[tuple[str, str, range], ...] = (
+NETWORKS: tuple[tuple[str, str, Iterable[int]], ...] = (
     ("2200", "2204", range(16, 20)),  # Mir
     ("2221", "2720", range(16, 17)),  # Mastercard
     ("3000", "3059", range(14, 20)),  # Diners Club
@@ -20,7 +21,7 @@ NETWORKS: tuple[tuple[str, str, range], ...] = (
     ("3600", "3699", range(14, 20)),  # Diners Club
     ("3700", "3799", range(15, 16)),  # American Express
     ("3800", "3999", range(14, 20)),  # Diners Club
-    ("4000", "4999", range(13, 20, 3)),  # Visa
+    ("4000", "4999", (13, 16, 19)),  # Visa
     ("5018", "5018", range(12, 20)),  # Maestro
     ("5020", "5020", range(12, 20)),
     ("5038", "5038", range(12, 20)),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.http import MAX_DELIMITERS
 from tests.conftest import Client
 
 REQUEST = {"amount": 100, "currency": "USD"}
@@ -51,6 +52,25 @@ def test_the_longest_of_everything_is_taken(alice: Client) -> None:
     assert response.status == 201
     assert response.json["description"] == "d" * 255
     assert response.json["metadata"] == entries
+
+
+def test_the_longest_of_everything_may_be_commas(alice: Client) -> None:
+    entries = {f"{number:02}{',' * 38}": "," * 500 for number in range(20)}
+
+    assert alice.create({**REQUEST, "description": "," * 255, "metadata": entries}).status == 201
+
+
+@pytest.mark.parametrize("unit", [",1", ',{"":1}', ",[[[]]]"])
+def test_more_values_than_any_payment_has_are_not_read(alice: Client, unit: str) -> None:
+    marks = len(unit) - len(unit.translate({ord(mark): None for mark in ",[{"}))
+    most = (MAX_DELIMITERS - 1) // marks
+    read, unread = (alice.create(f"[1{unit * count}]") for count in (most, most + 1))
+
+    assert (read.status, read.json["detail"]) == (400, "body: must be a JSON object")
+    assert (unread.status, unread.json["errors"]) == (
+        400,
+        [{"field": "body", "message": "must have at most 12000 commas and opening brackets"}],
+    )
 
 
 @pytest.mark.parametrize(
