@@ -58,12 +58,11 @@ def _holds_one(run: str) -> bool:
     luhn = _running_luhn_sums(digits)
     ends = set(bounds[1:])
     return any(
-        start + length in ends
-        and (luhn[length + start & 1][start + length] - luhn[length + start & 1][start]) % 10 == 0
+        end in ends and (luhn[end % 2][end] - luhn[end % 2][start]) % 10 == 0
         for start in bounds[:-1]
         for first, last, lengths in NETWORKS
         if first <= number[start : start + 4] <= last
-        for length in lengths
+        for end in (start + length for length in lengths)
     )
 
 

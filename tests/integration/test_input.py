@@ -133,7 +133,7 @@ COSTLY = {
     "many fields": json.dumps(dict.fromkeys(map(str, range(15_000)))),
     "long fields": json.dumps({f"{'4 ' * 2500}{number}": "" for number in range(49)}),
     "as many fields as are read": json.dumps(dict.fromkeys(map(str, range(MAX_DELIMITERS)), 0.1)),
-    "as many objects as are read": f'[{"{}," * (MAX_DELIMITERS // 2 - 1)}1]',
+    "as many objects as are read": f"[{'{},' * (MAX_DELIMITERS // 2 - 1)}1]",
     "much metadata": json.dumps({"metadata": dict.fromkeys(map(str, range(15_000)))}),
     "escapes": filled('{"description": "', "\\u0041", '"}'),
     "digits in groups": filled('{"description": "', "4 ", '"}'),
