@@ -56,7 +56,7 @@ def _holds_one(run: str) -> bool:
     digits = [int(digit) for digit in "".join(groups)]  # ٤ is a 4 as well
     number = "".join(map(str, digits))
     luhn = _running_luhn_sums(digits)
-    ends = set(bounds[1:])
+    ends = set(bounds)
     return any(
         end in ends and (luhn[end % 2][end] - luhn[end % 2][start]) % 10 == 0
         for start in bounds[:-1]
@@ -76,7 +76,7 @@ def _running_luhn_sums(digits: list[int]) -> tuple[list[int], list[int]]:
         list(
             accumulate(
                 (
-                    sum(divmod(2 * digit, 10)) if (position - end) % 2 == 0 else digit
+                    sum(divmod(2 * digit, 10)) if position % 2 == end else digit
                     for position, digit in enumerate(digits)
                 ),
                 initial=0,

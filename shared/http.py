@@ -106,12 +106,10 @@ class Call:
 
     Attributes:
         caller: the `sub` of the access token: a user, or the client of a service.
-        trace_id: API Gateway's request id, under which the call is logged.
     """
 
     def __init__(self, event: Event) -> None:
         self._event = event
-        self.trace_id = _trace_id(event)
         self.caller = _caller(event)
 
     @property
