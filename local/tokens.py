@@ -54,7 +54,9 @@ def fetch(port: int, user: str, scope: str, *, expired: bool) -> str:
     except (ConnectionRefusedError, OverflowError):
         raise LocalError(f"nothing answers on port {port}: start the API with make run") from None
     except (OSError, HTTPException, ValueError, LookupError, TypeError):
-        raise LocalError(f"what answers on port {port} is not this API") from None
+        raise LocalError(
+            f"what answers on port {port} is not make run; make start-api prints a token itself"
+        ) from None
     finally:
         connection.close()
 
