@@ -5,7 +5,9 @@ import socket
 import subprocess
 import sys
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -78,6 +80,16 @@ def test_a_token_needs_an_api_that_runs(capsys: pytest.CaptureFixture[str]) -> N
 
     message = f"nothing answers on port {port}: start the API with make run\n"
     assert capsys.readouterr().err == message
+
+
+def test_a_token_of_another_server_is_not_to_be_had(capsys: pytest.CaptureFixture[str]) -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as another:
+        Thread(target=another.handle_request).start()
+
+        assert main(["token", "--port", str(another.server_port)]) == 1
+
+    message = f"what answers on port {another.server_port} is not make run; make start-api prints"
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
