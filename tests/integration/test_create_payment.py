@@ -116,6 +116,7 @@ def test_an_amount_is_exact(
         ("1.2345678901", "USD has 2 decimals, 1.2345678901 has 10"),
         ("1.23456789012", "USD has 2 decimals, this amount has 11"),
         ("1e-400", "USD has 2 decimals, this amount has 400"),
+        ("1e-1500000000000000000", "USD has 2 decimals, this amount has 1500000000000000000"),
         ("1e99999999999999999999", "must be a finite number, not Infinity"),
         ("NaN", "must be a finite number, not NaN"),
         ("Infinity", "must be a finite number, not Infinity"),

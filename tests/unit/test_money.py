@@ -106,6 +106,15 @@ def test_a_card_number_written_as_an_amount_is_not_repeated(
         assert number not in str(refusal.value).replace(".", "")
 
 
+@pytest.mark.parametrize(
+    "exponent", [-1_999_999_999_999_999_997, -(10**18), -(10**18) + 1, -(10**6)]
+)
+def test_the_smallest_numbers_are_refused_and_not_taken_for_zero(exponent: int) -> None:
+    for currency in ("JPY", "USD"):
+        with pytest.raises(ValueError, match=rf"decimals, this amount has {-exponent}$"):
+            to_minor(Decimal(f"1e{exponent}"), currency)
+
+
 @pytest.mark.parametrize("currency", sorted(DECIMALS))
 def test_every_currency_reaches_from_one_minor_unit_to_the_limit(currency: str) -> None:
     for minor in (1, LIMIT - 1):
