@@ -13,7 +13,7 @@ def handler(call: Call) -> Reply:
     """Take a `PaymentRequest`; answer 201 with the payment, new or made by the same call before."""
     request = PaymentRequest.parse(call.json())
     payment, is_new = payments().create(request.to_payment(call.caller, call.idempotency_key))
-    headers = {"Location": f"/payment?paymentId={payment.payment_id}"}
+    headers = {"Location": f"{call.path}?paymentId={payment.payment_id}"}
     metric = Metric("PaymentsCreated", "currency", payment.currency)
     if not is_new:
         headers["Idempotent-Replayed"] = "true"

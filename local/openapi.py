@@ -26,7 +26,8 @@ from shared.money import LIMIT_DIGITS
 from shared.payment import PAYMENT_ID_RULE, Payment
 
 PROBLEM_JSON = "application/problem+json"
-TRACE_ID = "6f1c2a1e-7f0b-4a58-9a43-0c9a5a4f1d11"
+TRACE_ID = "UkD1kF9kFiAEv2w="
+NO_SUCH_ROUTE = ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE")
 
 ABOUT = """\
 Creates payments, once each however often a call is repeated, and reads them back.
@@ -58,9 +59,9 @@ FIELDS = {
 
 HEADERS: dict[str, dict[str, Any]] = {
     "Location": {
-        "description": "Where the payment is read.",
+        "description": "Where the payment is read, the stage included.",
         "schema": {"type": "string", "format": "uri-reference"},
-        "example": f"/payment?paymentId=pay_{'a' * 32}",
+        "example": f"/prod/payment?paymentId=pay_{'a' * 32}",
     },
     "Idempotent-Replayed": {
         "description": "There where the same call made this payment before.",
@@ -264,9 +265,9 @@ def _refusals(words: Words, responses: Mapping[str, GatewayResponse]) -> dict[st
         add(str(problem.status.value), problem.name, _example(problem, detail), problem.headers)
     add(str(DEFECT.status.value), DEFECT.name, _example(DEFECT), DEFECT.headers)
     for kind, response in responses.items():
-        if kind == "MISSING_AUTHENTICATION_TOKEN":  # no such route: not an answer of this one
+        if kind in NO_SUCH_ROUTE:  # not an answer of this one
             continue
-        example = json.loads(body_of(response, {"requestId": TRACE_ID}, "Bad Request"))
+        example = json.loads(body_of(response, {"extendedRequestId": TRACE_ID}, "Bad Request"))
         status = str(response.status or "default")
         add(status, kind, example, response.headers)
     for answer in found.values():

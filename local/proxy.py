@@ -69,7 +69,7 @@ class Call:
             "httpMethod": request.method,
             "extendedRequestId": base64.b64encode(secrets.token_bytes(11)).decode(),
             "requestTime": f"{now:%d/%b/%Y:%H:%M:%S +0000}",
-            "path": f"{prefix}{self.path}",
+            "path": request.path,  # a stage is in it where it was called
             "accountId": ACCOUNT,
             "protocol": request.environ["SERVER_PROTOCOL"],
             "stage": api.stage,

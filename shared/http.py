@@ -106,11 +106,13 @@ class Call:
 
     Attributes:
         caller: the `sub` of the access token: a user, or the client of a service.
+        path: what was called, with the stage or the base path before the template's path.
     """
 
     def __init__(self, event: Event) -> None:
         self._event = event
         self.caller = _caller(event)
+        self.path: str = event["requestContext"]["path"]
 
     @property
     def idempotency_key(self) -> str | None:
@@ -283,7 +285,9 @@ def _refuse(field: str, message: str) -> NoReturn:
 
 
 def _trace_id(event: Event) -> str:
-    trace_id: str = event["requestContext"]["requestId"]
+    """Return API Gateway's own id of the call; `requestId` is one that a client can choose."""
+    context = event["requestContext"]
+    trace_id: str = context["extendedRequestId"] or context["requestId"]  # SAM CLI has the latter
     return trace_id
 
 

@@ -28,7 +28,11 @@ def one_input(data: bytes) -> None:
         "resource": "/payment",
         "multiValueHeaders": {name: [text] for bit, name in enumerate(names) if flags >> bit & 1},
         "multiValueQueryStringParameters": {"paymentId": [text]},
-        "requestContext": {"requestId": "fuzz", "authorizer": {"claims": {"sub": "fuzz"}}},
+        "requestContext": {
+            "extendedRequestId": "fuzz",
+            "path": "/fuzz",
+            "authorizer": {"claims": {"sub": "fuzz"}},
+        },
         "body": text,
         "isBase64Encoded": bool(flags & 128),
     }

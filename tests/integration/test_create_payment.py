@@ -19,7 +19,7 @@ def test_a_payment_is_answered_whole(alice: Client) -> None:
     assert response.status == 201
     payment = response.json
     assert re.fullmatch(r"pay_[A-Za-z0-9_-]{26,32}", payment["paymentId"])
-    assert response.headers["Location"] == f"/payment?paymentId={payment['paymentId']}"
+    assert response.headers["Location"] == f"/prod/payment?paymentId={payment['paymentId']}"
     assert response.headers["Content-Type"] == "application/json"
     assert re.fullmatch(r"[^.]+\.\d{3}Z", payment["createdAt"])
     created = datetime.strptime(payment["createdAt"], "%Y-%m-%dT%H:%M:%S.%fZ")

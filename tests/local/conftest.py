@@ -163,7 +163,7 @@ Resources:
           ResponseParameters: {Headers: {Content-Type: "'application/problem+json'"}}
           ResponseTemplates:
             application/json: >-
-              {"traceId": "$context.requestId", "from": "$context.identity.sourceIp"}
+              {"traceId": "$context.extendedRequestId", "from": "$context.identity.sourceIp"}
   Table:
     Type: AWS::DynamoDB::Table
     Properties:

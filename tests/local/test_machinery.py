@@ -111,8 +111,8 @@ def test_a_function_that_fails_is_a_502_that_tells_the_terminal_only(
 
     assert response.status == 502
     assert response.headers["Content-Type"] == "application/problem+json"
-    request_id = response.headers["x-amzn-RequestId"]
-    assert response.json == {"traceId": request_id, "from": "127.0.0.1"}
+    trace_id = response.headers["x-amz-apigw-id"]
+    assert response.json == {"traceId": trace_id, "from": "127.0.0.1"}
     assert line in stack.log()
     assert "Traceback" not in response.text
 

@@ -60,13 +60,17 @@ def test_the_printed_calls_work_as_they_are_pasted(payments: Stack) -> None:
     assert get["status"] == "PENDING"
 
 
-def test_a_payment_is_created_and_read_at_the_root_and_under_the_stage(payments: Stack) -> None:
+@pytest.mark.parametrize("path", ["/payment", "/prod/payment"])
+def test_a_payment_is_created_and_read_at_the_root_and_under_the_stage(
+    payments: Stack, path: str
+) -> None:
     token = payments.token()
 
-    created = payments.call("POST", "/prod/payment", token, PAYMENT)
+    created = payments.call("POST", path, token, PAYMENT)
     read = payments.call("GET", created.headers["Location"], token)
 
     assert created.status == 201
+    assert created.headers["Location"] == f"{path}?paymentId={created.json['paymentId']}"
     assert read.status == 200
     assert read.json == created.json
     assert read.headers["x-amzn-RequestId"]
@@ -179,7 +183,7 @@ def test_a_token_that_is_not_good_is_a_401(payments: Stack, make_token: Any) -> 
     assert response.status == 401
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["WWW-Authenticate"] == "Bearer"
-    assert response.json["traceId"] == response.headers["x-amzn-RequestId"]
+    assert response.json["traceId"] == response.headers["x-amz-apigw-id"]
 
 
 def test_a_token_without_the_scope_is_a_403(payments: Stack) -> None:

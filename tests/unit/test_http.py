@@ -144,6 +144,15 @@ def test_an_error_is_answered_as_its_problem(error: PaymentApiError, status: int
     assert response.json["detail"] == "why"
     assert response.json["title"]
     assert response.json["type"].startswith("urn:problem:payment-api:")
+    assert response.json["traceId"] == event["requestContext"]["extendedRequestId"]
+
+
+def test_sam_cli_s_calls_have_an_id_as_well() -> None:
+    event = proxy_event("get_payment")
+    event["requestContext"]["extendedRequestId"] = None
+
+    response = call(failing_with(PaymentNotFound("why")), event)
+
     assert response.json["traceId"] == event["requestContext"]["requestId"]
 
 
@@ -172,7 +181,11 @@ def test_a_defect_shows_its_stack_to_the_log_alone(logs: io.StringIO) -> None:
     assert "test_http.py" in defect["stack"]
     assert "raise error\nRuntimeError\ncaused by\nValueError" in defect["stack"]
     assert defect["level"] == "ERROR"
-    assert defect["traceId"] == response.json["traceId"] == event["requestContext"]["requestId"]
+    assert (
+        defect["traceId"]
+        == response.json["traceId"]
+        == event["requestContext"]["extendedRequestId"]
+    )
 
 
 def test_what_an_error_quotes_stays_out_of_the_log(logs: io.StringIO) -> None:
@@ -195,7 +208,7 @@ def test_a_call_is_one_log_line_with_ids_and_no_content(logs: io.StringIO) -> No
     assert entry["route"] == "POST /payment"
     assert entry["status"] == 200
     assert entry["paymentId"] == "pay_1"
-    assert entry["traceId"] == event["requestContext"]["requestId"]
+    assert entry["traceId"] == event["requestContext"]["extendedRequestId"]
     assert "123456" not in line
     assert "gift" not in line
     assert "eyJ" not in line
