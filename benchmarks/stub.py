@@ -20,6 +20,7 @@ ITEM = {
     "paymentId": {"S": "pay_" + "a" * 32},
     "owner": {"S": "0f3c1d52-7c1e-4d7b-9b6f-1d2b7b1f0a11"},
     "amountMinor": {"N": "10000"},
+    "decimals": {"N": "2"},
     "currency": {"S": "USD"},
     "metadata": {"M": {}},
     "status": {"S": "PENDING"},

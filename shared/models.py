@@ -18,6 +18,7 @@ from pydantic import (
 from shared import money
 from shared.cards import has_card_number
 from shared.errors import FieldError, InvalidRequest
+from shared.iso4217 import DECIMALS
 from shared.payment import Payment, new_payment_id
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class PaymentRequest(BaseModel):
             owner=owner,
             amount_minor=self.amount_minor,
             currency=self.currency,
+            decimals=DECIMALS[self.currency],
             description=self.description,
             metadata=self.metadata,
             status="PENDING",

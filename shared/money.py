@@ -75,8 +75,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
     return int(exact.scaleb(decimals))
 
 
-def to_major(minor: int, currency: str) -> str:
-    """Return the amount in major units as a JSON number: 1050 USD is 10.50, 10000 USD is 100."""
-    decimals = DECIMALS[currency]
+def to_major(minor: int, decimals: int) -> str:
+    """Return the amount in major units as a JSON number: with 2 decimals, 1050 is 10.50."""
     whole, part = divmod(minor, 10**decimals)
     return f"{whole}.{part:0{decimals}}" if part else str(whole)

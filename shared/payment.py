@@ -25,6 +25,7 @@ class Payment:
         payment_id: `pay_` and 32 characters.
         owner: the `sub` of the token that created it; never shown.
         amount_minor: minor units of the currency (ISO 4217).
+        decimals: what makes major units of them. Kept, since a later list may say otherwise.
         status: PENDING, until there is more to say.
         created_at: UTC, RFC 3339 with milliseconds.
     """
@@ -33,6 +34,7 @@ class Payment:
     owner: str
     amount_minor: int
     currency: str
+    decimals: int
     description: str | None
     metadata: dict[str, str]
     status: str
@@ -51,7 +53,7 @@ class Payment:
             # Sorted, since DynamoDB does not keep a map's order: every answer is the same text.
             "metadata": dict(sorted(self.metadata.items())),
         }
-        amount = to_major(self.amount_minor, self.currency)
+        amount = to_major(self.amount_minor, self.decimals)
         # json.dumps knows no exact decimal, so the number is written here.
         return f'{{"paymentId": "{self.payment_id}", "amount": {amount}, {json.dumps(fields)[1:]}'
 

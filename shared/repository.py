@@ -45,7 +45,7 @@ class PaymentRepository:
             )
         except ConditionFailed as refusal:
             existing = _from_item(refusal.item)
-            if refusal.item["writeId"] == write_id:
+            if refusal.item.get("writeId") == write_id:
                 return existing, True
             if not existing.is_same_request(payment):
                 raise IdempotencyKeyReused("take a new Idempotency-Key for each payment") from None
@@ -101,6 +101,7 @@ def _to_item(payment: Payment) -> dict[str, Any]:
         "owner": {"S": payment.owner},
         "amountMinor": {"N": str(payment.amount_minor)},
         "currency": {"S": payment.currency},
+        "decimals": {"N": str(payment.decimals)},
         "metadata": {"M": {key: {"S": value} for key, value in payment.metadata.items()}},
         "status": {"S": payment.status},
         "createdAt": {"S": payment.created_at},
@@ -117,6 +118,7 @@ def _from_item(item: Answer) -> Payment:
         owner=item["owner"]["S"],
         amount_minor=int(item["amountMinor"]["N"]),
         currency=item["currency"]["S"],
+        decimals=int(item["decimals"]["N"]),
         description=item["description"]["S"] if "description" in item else None,
         metadata={key: value["S"] for key, value in item["metadata"]["M"].items()},
         status=item["status"]["S"],

@@ -65,6 +65,32 @@ def test_a_replay_shows_the_payment_as_it_stands_now(alice: Client, store: tuple
     assert alice.create(REQUEST, key="order-1").json["status"] == "CAPTURED"
 
 
+def test_a_payment_is_read_as_it_was_made_whatever_becomes_of_its_currency(
+    alice: Client, store: tuple[Any, str]
+) -> None:
+    payment_id = alice.create(REQUEST).json["paymentId"]
+    overwrite(store, payment_id, "currency", "BGN")  # in euros since 2026
+
+    payment = alice.get(payment_id)
+
+    assert '"amount": 10.50, "amountMinor": 1050, "currency": "BGN"' in payment.text
+
+
+def test_a_payment_that_another_program_stored_is_replayed(
+    alice: Client, store: tuple[Any, str]
+) -> None:
+    first = alice.create(REQUEST, key="order-1").json
+    client, table = store
+    item = client.get_item(TableName=table, Key={"paymentId": {"S": first["paymentId"]}})["Item"]
+    del item["writeId"]
+    client.put_item(TableName=table, Item=item)
+
+    again = alice.create(REQUEST, key="order-1")
+
+    assert (again.status, again.json) == (201, first)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 def test_a_read_sees_what_was_just_written(alice: Client, edge: Any) -> None:
     """The stores of the tests are consistent whatever is asked of them; DynamoDB is when told."""
     sent = []

@@ -75,7 +75,7 @@ def test_a_number_with_an_exponent_is_taken_exactly_or_refused(
 def test_an_amount_that_is_shown_reads_back_however_it_is_written(
     minor: int, currency: str, zeros: int
 ) -> None:
-    shown = to_major(minor, currency)
+    shown = to_major(minor, DECIMALS[currency])
     longer = f"{shown if '.' in shown else shown + '.'}{'0' * zeros}".rstrip(".")
     scientific = f"{Decimal(shown):e}"
 
@@ -88,7 +88,7 @@ def test_an_amount_that_is_shown_reads_back_however_it_is_written(
 def test_a_client_that_reads_binary_floats_reads_the_amount_exactly(
     minor: int, currency: str
 ) -> None:
-    shown = to_major(minor, currency)
+    shown = to_major(minor, DECIMALS[currency])
 
     assert Decimal(repr(json.loads(shown))) == Decimal(shown)
     assert round(json.loads(shown) * sub_unit(currency)) == minor
@@ -118,7 +118,7 @@ def test_the_smallest_numbers_are_refused_and_not_taken_for_zero(exponent: int) 
 @pytest.mark.parametrize("currency", sorted(DECIMALS))
 def test_every_currency_reaches_from_one_minor_unit_to_the_limit(currency: str) -> None:
     for minor in (1, LIMIT - 1):
-        assert minor_or_none(to_major(minor, currency), currency) == minor
+        assert minor_or_none(to_major(minor, DECIMALS[currency]), currency) == minor
     for minor in (0, -1, LIMIT):
         text = str(Decimal(minor).scaleb(-DECIMALS[currency]))
         assert minor_or_none(text, currency) is None
