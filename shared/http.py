@@ -286,9 +286,8 @@ def _refuse(field: str, message: str) -> NoReturn:
 
 def _trace_id(event: Event) -> str:
     """Return API Gateway's own id of the call; `requestId` is one that a client can choose."""
-    context = event["requestContext"]
-    trace_id: str = context["extendedRequestId"] or context["requestId"]  # SAM CLI has the latter
-    return trace_id
+    context: Mapping[str, str] = event["requestContext"]
+    return context.get("extendedRequestId") or context["requestId"]  # SAM CLI has the latter
 
 
 def _headers(event: Event, name: str) -> list[str]:

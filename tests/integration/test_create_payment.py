@@ -217,7 +217,7 @@ def test_everything_wrong_is_listed_at_once(alice: Client) -> None:
         ('{"amount": 1, "currency": "USD", "metadata": {"a": "1", "a": "2"}}', "a"),
         ('{"amount": 1, "currency": "USD", "description": "\\ud800"}', "description"),
         ('{"amount": 1, "currency": "USD", "metadata": []}', "metadata"),
-        ("[" * 100_000, "body"),
+        ("[" * 11_000, "body"),
         ('{"a":' * 40_000, "body"),
     ],
 )
