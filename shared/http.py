@@ -141,7 +141,7 @@ class Call:
         """
         values = (self._event.get("multiValueQueryStringParameters") or {}).get(name) or []
         if len(values) != 1:
-            _refuse(name, "must be given once" if values else f"is required: {rule}")
+            _refuse(name, "must be given once" if values else f"is required, and {rule}")
         if not is_valid(values[0]):
             _refuse(name, rule)
         value: str = values[0]

@@ -115,8 +115,9 @@ _MESSAGES = {
 
 
 def _field_error(error: "ErrorDetails") -> FieldError:
-    message = _MESSAGES.get(error["type"], "is not valid")
-    return FieldError(
-        field=".".join(map(str, error["loc"])) or "body",
-        message=message.format(**error.get("ctx", {})),
-    )
+    message = _MESSAGES.get(error["type"], "is not valid").format(**error.get("ctx", {}))
+    path = list(map(str, error["loc"]))
+    if path[-1:] == ["[key]"]:  # Pydantic's mark: it is the entry's name that is wrong
+        path.pop()
+        message = f"its name {message}"
+    return FieldError(".".join(path) or "body", message)

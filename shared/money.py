@@ -43,13 +43,16 @@ def parse_amount(value: object) -> Decimal:
     """
     if isinstance(value, str):
         if not _PLAIN_DECIMAL.fullmatch(value):
-            raise ValueError('must be a plain decimal such as "10.50": digits and one point')
+            raise ValueError(
+                'must be a plain decimal such as "100" or "10.50": no sign, space, comma, exponent'
+                " or leading zero"
+            )
         value = Decimal(value)
     if not isinstance(value, Decimal):
         kind = _JSON_KINDS.get(type(value), "anything else")
         raise ValueError(f'must be a number such as 10.50, or a string such as "10.50", not {kind}')
     if not value.is_finite():
-        raise ValueError(f"must be a finite number, not {value}")
+        raise ValueError("must be a finite number, such as 10.50")
     if value <= 0:
         raise ValueError("must be greater than zero")
     return value

@@ -117,10 +117,10 @@ def test_an_amount_is_exact(
         ("1.23456789012", "USD has 2 decimals, this amount has 11"),
         ("1e-400", "USD has 2 decimals, this amount has 400"),
         ("1e-1500000000000000000", "USD has 2 decimals, this amount has 1500000000000000000"),
-        ("1e99999999999999999999", "must be a finite number, not Infinity"),
-        ("NaN", "must be a finite number, not NaN"),
-        ("Infinity", "must be a finite number, not Infinity"),
-        ("-Infinity", "must be a finite number, not -Infinity"),
+        ("1e99999999999999999999", "must be a finite number, such as 10.50"),
+        ("NaN", "must be a finite number, such as 10.50"),
+        ("Infinity", "must be a finite number, such as 10.50"),
+        ("-Infinity", "must be a finite number, such as 10.50"),
         ("true", "not a boolean"),
         ("null", "not null"),
         ("[1]", "not an array"),
@@ -160,7 +160,7 @@ def test_a_currency_that_is_none_is_refused(alice: Client, currency: object) -> 
         ({**REQUEST, "description": "\ud800"}, "description", "must be Unicode text"),
         ({**REQUEST, "description": "x" * 256}, "description", "must have at most 255 characters"),
         ({**REQUEST, "metadata": []}, "metadata", "must be an object of strings"),
-        ({**REQUEST, "metadata": {"": ""}}, "metadata..[key]", "must have at least 1 character"),
+        ({**REQUEST, "metadata": {"": ""}}, "metadata.", "its name must have at least 1 character"),
     ],
 )
 def test_what_is_wrong_is_said(alice: Client, body: object, field: str, message: str) -> None:
@@ -192,8 +192,8 @@ def test_everything_wrong_is_listed_at_once(alice: Client) -> None:
         "amout",
         "description",
         "metadata.ok",
-        "metadata..[key]",
-        f"metadata.{'k' * 41}.[key]",
+        "metadata.",
+        f"metadata.{'k' * 41}",
         "metadata.long",
     }
     assert response.json["detail"].count(";") == 7
