@@ -18,7 +18,7 @@ $(READY): requirements-dev.txt
 	@echo "Setting up $(VENV) (once)" >&2
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements-dev.txt)"
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
 	@touch $@
 
 run: $(READY) ## Run the API on this machine, no Docker, no AWS (PORT=3000; DYNAMODB=http://... keeps the data there)
@@ -29,7 +29,7 @@ start-api: $(READY) ## The same under the real sam local start-api, in Docker (P
 
 # AS is a variable of make's own (the assembler) until somebody sets it.
 token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000) or a STACK=... on AWS
-	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE),--scope "$(SCOPE)") $(if $(EXPIRED),--expired) \
+	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE),--scope "$(SCOPE)") $(if $(filter-out 0,$(EXPIRED)),--expired) \
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
 	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE),--service) $(if $(FRESH),--fresh))
 
@@ -61,7 +61,8 @@ bench-check: $(READY) ## Fail where a call takes 3% more instructions than docs/
 	$(BIN)/python -m benchmarks check
 
 load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run DYNAMODB=... in another terminal)
-	@$(BIN)/python -m benchmarks.load http://127.0.0.1:$(PORT) "$$($(BIN)/python -m local token --port $(PORT))" $(or $(SECONDS),10) $(or $(CALLERS),4)
+	@token=$$($(BIN)/python -m local token --port $(PORT)) && \
+	  $(BIN)/python -m benchmarks.load http://127.0.0.1:$(PORT) "$$token" $(or $(SECONDS),10) $(or $(CALLERS),4)
 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security

@@ -1,6 +1,7 @@
 """What to paste: a call of each route, a look into each table."""
 
 import json
+import secrets
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -62,7 +63,9 @@ class Sample:
         command = f"curl {method}{shlex.quote(url + self.target)}"
         command += f'{break_}-H "Authorization: Bearer {token}"'
         if self.body:
-            command += f'{break_}-H "Content-Type: application/json" -d {shlex.quote(self.body)}'
+            key = f"order-{secrets.token_hex(4)}"
+            command += f'{break_}-H "Content-Type: application/json" -H "Idempotency-Key: {key}"'
+            command += f"{break_}-d {shlex.quote(self.body)}"
         return command
 
 

@@ -41,7 +41,10 @@ def listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         server.close()
         reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-        raise LocalError(f"port {port}: {reason}. Choose another: make run PORT=3010") from None
+        another = 3010 if port != 3010 else 3020
+        raise LocalError(
+            f"port {port}: {reason}. Choose another: make run PORT={another}"
+        ) from None
     return server
 
 

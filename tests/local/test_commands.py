@@ -78,7 +78,7 @@ def test_a_token_needs_an_api_that_runs(capsys: pytest.CaptureFixture[str]) -> N
 
         assert main(["token", "--port", str(port)]) == 1
 
-    message = f"nothing answers on port {port}: start the API with make run\n"
+    message = f"nothing answers on port {port}: start the API with make run PORT={port}\n"
     assert capsys.readouterr().err == message
 
 
