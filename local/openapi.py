@@ -104,8 +104,8 @@ AWAY: Raises = {
 OPERATIONS = {
     "create_payment": Words(
         description="With an `Idempotency-Key`, the same call by the same caller makes one payment,"
-        " whatever is retried and however many run at once; a call that is refused or fails does"
-        " not use the key up.",
+        " whatever is retried and however many run at once. A call that is refused does not use the"
+        " key up; one that is answered 429 or 5xx may be repeated with it.",
         status=201,
         success="The payment, new or made by the same call before.",
         headers=("Location", "Idempotent-Replayed"),
@@ -116,7 +116,7 @@ OPERATIONS = {
                 "description": "Makes the call safe to repeat: one key for each payment, bare or"
                 " in double quotes. Keys belong to their caller.",
                 "schema": {"type": "string", "pattern": r"^[!-~]([ -~]{0,253}[!-~])?$"},
-                "example": "order-1001",
+                "example": "order-1002",  # the README has used 1001
             },
         ),
         takes="PaymentRequest",
