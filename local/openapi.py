@@ -124,7 +124,7 @@ OPERATIONS = {
             errors.InvalidRequest: "amount: USD has 2 decimals, 10.505 has 3",
             **UNAUTHENTICATED,
             errors.RequestTooLarge: "a payment's JSON fits in 256 KiB",
-            errors.UnsupportedMediaType: "send the header Content-Type: application/json",
+            errors.UnsupportedMediaType: "send Content-Type: application/json, and UTF-8",
             errors.IdempotencyKeyReused: "take a new Idempotency-Key for each payment",
             **AWAY,
         },

@@ -40,7 +40,11 @@ LambdaHandler = Callable[[Event, Any], dict[str, Any]]
 MAX_BODY_BYTES = 256 * 1024
 MAX_DELIMITERS = 12_000  # commas and brackets: there are no more values in it, which cost the most
 
-_JSON_MEDIA_TYPE = re.compile(r"\s*application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.I | re.S | re.A)
+_JSON_MEDIA_TYPE = re.compile(
+    r"\s*application/(?:[\w.-]+\+)?json\s*"
+    r'(?:;(?!.*charset\s*=(?!\s*"?(?:utf-?8|us-ascii)\b)).*)?',
+    re.I | re.S | re.A,
+)
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -158,7 +162,7 @@ class Call:
         """
         for media_type in _headers(self._event, "content-type"):
             if not _JSON_MEDIA_TYPE.fullmatch(media_type):
-                raise UnsupportedMediaType("send the header Content-Type: application/json")
+                raise UnsupportedMediaType("send Content-Type: application/json, and UTF-8")
         text = _body(self._event).removeprefix("\ufeff")
         if not text.strip():
             _refuse("body", 'is required: a JSON object such as {"amount": 100, "currency": "USD"}')

@@ -245,7 +245,16 @@ def test_a_body_of_an_unreasonable_size_is_refused(alice: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""]
+    "media_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+        "",
+        "application/json; charset=iso-8859-1",  # its é would be stored as �
+        'application/json; profile=x; charset="windows-1252"',
+        "application/json; charset=utf-88",
+    ],
 )
 def test_a_body_that_says_it_is_not_json_is_a_415(alice: Client, media_type: str) -> None:
     response = alice.create(REQUEST, headers={"content-type": media_type})
@@ -260,6 +269,8 @@ def test_a_body_that_says_it_is_not_json_is_a_415(alice: Client, media_type: str
     [
         {"X-None": "no content type"},
         {"CONTENT-TYPE": "application/json; charset=utf-8"},
+        {"Content-Type": 'application/json;charset = "UTF-8"; profile="x"'},
+        {"Content-Type": "application/json; profile=x; charset=us-ascii"},
         {"content-type": "Application/Problem+JSON"},
     ],
 )
