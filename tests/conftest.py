@@ -135,6 +135,7 @@ def call(handler: Callable[..., Any], event: dict[str, Any]) -> Response:
     assert_nothing_private(log.getvalue()[start:], event)
     assert answer["statusCode"] < 400 or not has_card_number(answer["body"]), answer
     assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}
+    assert answer["isBase64Encoded"] is False
     return Response(status=answer["statusCode"], headers=answer["headers"], text=answer["body"])
 
 

@@ -228,6 +228,23 @@ def test_a_body_that_is_no_payment_is_refused(alice: Client, body: str | None, f
     assert field in response.errors
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (None, "is required: a JSON object such as"),
+        (" \n", "is required: a JSON object such as"),
+        (
+            "{'amount': 1}",
+            "is not JSON: Expecting property name enclosed in double quotes at line 1",
+        ),
+        ("[" * 11_000, "is nested too deeply"),
+        ("[]", "must be a JSON object"),
+    ],
+)
+def test_a_body_that_is_no_payment_is_told_why(alice: Client, body: str | None, words: str) -> None:
+    assert alice.create(body).errors["body"].startswith(words)
+
+
 def test_more_metadata_than_allowed_is_refused(alice: Client) -> None:
     metadata = {f"key{number}": "" for number in range(21)}
     assert alice.create({**REQUEST, "metadata": metadata}).errors == {

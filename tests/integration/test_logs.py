@@ -68,10 +68,16 @@ def test_a_read_is_logged_and_not_counted(alice: Client, logs: io.StringIO) -> N
     assert counted(read) == {}
 
 
-def test_a_metric_is_dated_as_cloudwatch_wants_it(alice: Client, logs: io.StringIO) -> None:
+def test_a_metric_is_written_as_cloudwatch_wants_it(alice: Client, logs: io.StringIO) -> None:
     alice.create(REQUEST)
 
     [entry] = lines(logs)
+    [directive] = entry["_aws"]["CloudWatchMetrics"]
+    assert directive == {
+        "Namespace": "PaymentApi",
+        "Dimensions": [["service", "currency"]],
+        "Metrics": [{"Name": "PaymentsCreated", "Unit": "Count"}],
+    }
     milliseconds = entry["_aws"]["Timestamp"]
     assert isinstance(milliseconds, int)
     assert abs(milliseconds / 1000 - time.time()) < 60

@@ -3,11 +3,13 @@
 import base64
 import io
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 
+from shared import http
 from shared.errors import (
     IdempotencyKeyReused,
     PaymentApiError,
@@ -98,7 +100,8 @@ def test_under_sam_local_the_caller_is_read_from_the_bearer_token(
 ) -> None:
     monkeypatch.setenv("AWS_SAM_LOCAL", "true")
 
-    assert call(who_is_calling, without_claims(bearer({"sub": "user-1"}))).json == "user-1"
+    for user in ("user", "user-", "user-1"):  # Base64 of every length but the one there is not
+        assert call(who_is_calling, without_claims(bearer({"sub": user}))).json == user
 
 
 def test_under_sam_local_an_authorizers_word_still_counts_for_more(
@@ -175,16 +178,29 @@ def test_a_defect_shows_its_stack_to_the_log_alone(logs: io.StringIO) -> None:
     response = call(failing_with(error), event)
 
     assert response.status == 500
-    assert "RuntimeError" not in response.text
-    assert "Traceback" not in response.text
+    assert set(response.json) == {"type", "title", "status", "traceId"}
     defect = json.loads(logs.getvalue().splitlines()[0])
     assert "test_http.py" in defect["stack"]
     assert "raise error\nRuntimeError\ncaused by\nValueError" in defect["stack"]
-    assert defect["level"] == "ERROR"
+    frames = defect["stack"].partition("RuntimeError")[0].splitlines()
+    assert len(frames) >= 4
+    assert all(line.startswith("  ") for line in frames)
+    assert (defect["level"], defect["message"]) == ("ERROR", "defect")
     assert (
         defect["traceId"]
         == response.json["traceId"]
         == event["requestContext"]["extendedRequestId"]
+    )
+
+
+def test_a_defect_shows_what_was_being_handled(logs: io.StringIO) -> None:
+    error = RuntimeError("while")
+    error.__context__ = KeyError("this")
+
+    call(failing_with(error), proxy_event("create_payment"))
+
+    assert (
+        "RuntimeError\ncaused by\nKeyError" in json.loads(logs.getvalue().splitlines()[0])["stack"]
     )
 
 
@@ -205,6 +221,13 @@ def test_a_call_is_one_log_line_with_ids_and_no_content(logs: io.StringIO) -> No
 
     [line] = logs.getvalue().splitlines()
     entry = json.loads(line)
+    assert set(entry) == {
+        *("level", "message", "timestamp", "service"),
+        *("traceId", "route", "user", "status", "durationMs", "paymentId"),
+    }
+    assert (entry["level"], entry["message"]) == ("INFO", "call")
+    assert re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{3}\+00:00", entry["timestamp"])  # RFC 3339
+    assert re.fullmatch("[0-9a-f]{16}", entry["user"])
     assert entry["route"] == "POST /payment"
     assert entry["status"] == 200
     assert entry["paymentId"] == "pay_1"
@@ -212,6 +235,22 @@ def test_a_call_is_one_log_line_with_ids_and_no_content(logs: io.StringIO) -> No
     assert "123456" not in line
     assert "gift" not in line
     assert "eyJ" not in line
+
+
+def test_the_time_of_a_call_is_logged_in_milliseconds(
+    logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "perf_counter", iter([10.0, 10.0123456]).__next__)
+
+    call(who_is_calling, proxy_event("create_payment"))
+
+    assert json.loads(logs.getvalue())["durationMs"] == 12.346
+
+
+def test_a_refusal_without_a_cause_logs_none(logs: io.StringIO) -> None:
+    call(failing_with(PaymentNotFound("why")), proxy_event("get_payment"))
+
+    assert "cause" not in json.loads(logs.getvalue())
 
 
 def test_the_reason_why_the_store_is_away_is_logged(logs: io.StringIO) -> None:
@@ -255,4 +294,7 @@ def test_a_base64_body_that_is_no_utf8_is_refused(body: str) -> None:
     event["body"] = body
     event["isBase64Encoded"] = True
 
-    assert call(what_is_sent, event).status == 400
+    response = call(what_is_sent, event)
+
+    assert response.status == 400
+    assert response.errors == {"body": "must be JSON in UTF-8"}
