@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.errors import BadSignatureError, ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet
 
 from local.refusal import RefusedError
@@ -36,7 +36,10 @@ def authorize(authorization: str | None, auth: Auth, keys: KeySet) -> dict[str, 
         claims = jwt.decode(token, keys, algorithms=["RS256"]).claims
         registry.validate(claims)
     except ExpiredTokenError:
-        raise RefusedError("EXPIRED_TOKEN", "the token has expired") from None
+        raise RefusedError("EXPIRED_TOKEN", "the token has expired: make -s token") from None
+    except BadSignatureError:
+        why = "the token is signed by no key of this pool, whose keys every start makes anew"
+        raise RefusedError("UNAUTHORIZED", f"{why}: make -s token") from None
     except JoseError as error:
         raise RefusedError("UNAUTHORIZED", f"the token is not valid: {error}") from None
     if auth.scopes and not set(auth.scopes) & set(str(claims.get("scope", "")).split()):

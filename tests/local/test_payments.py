@@ -186,6 +186,12 @@ def test_a_token_that_is_not_good_is_a_401(payments: Stack, make_token: Any) -> 
     assert response.json["traceId"] == response.headers["x-amz-apigw-id"]
 
 
+def test_the_terminal_says_what_is_wrong_with_a_token_of_another_run(payments: Stack) -> None:
+    payments.call("POST", "/payment", _of_another_pool(payments), PAYMENT)
+
+    assert "no key of this pool, whose keys every start makes anew: make -s token" in payments.log()
+
+
 def test_a_token_without_the_scope_is_a_403(payments: Stack) -> None:
     token = payments.token(scope="payments/read")
 
