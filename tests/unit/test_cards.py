@@ -129,9 +129,10 @@ EVERYDAY = {
     "IBANs": [
         "DE75 5121 0800 1245 1261 99",
         "FR22 3000 4571 9730 6223 5163 929",
+        "CZ65 0800 0000 1920 0014 5399",
+        "GB65LOYD30522290198701",
         "DK2250004004401166",
     ],
-    "IBANs of letters": ["GB65LOYD30522290198701"],
     "businesses (SIRET)": ["38012986646850"],
     "citizens (South Africa)": ["4001015009087"],
     "orders (Amazon)": ["304-7405067-7548447", "304-8034169-4599691"],
@@ -144,9 +145,12 @@ EVERYDAY = {
         "60896417-6283-4738-913b-b37ec7d3cef9",
         "076618b6-e9e6-4113-9984-53911a983340",
         "89F8E99A-5EB0-4759-9303-69514B0E30FC",
-        "2a087ff7-8f1c-4e0d-913b-b37ec7d3cef4",
+        "abcd4242-4242-4242-8003-b37ec7d3cef9",
+        "12344242-4242-4242-4242-a37ec7d3cef9",
     ],
-    "hexadecimal words": ["abcd4242424242424242", "4242424242424242ABCD"],
+    "words": ["abcd4242424242424242", "4242424242424242ABCD", "INV4242424242424242"],
+    "purchases (Google Play)": ["GPA.6200-0000-0000-00018"],
+    "other groups": ["5555 555555 554444", "424242 4242424242", "42424242 42424242"],
 }
 
 
@@ -158,14 +162,8 @@ def test_the_digits_of_something_else_are_no_card_number(kind: str) -> None:
         assert has_card_number(f"{text} / 4242 4242 4242 4242")
 
 
-def test_digits_on_both_sides_of_an_identifier_are_apart() -> None:
-    identifier = "2a087ff7-8f1c-4e0d-913b-b37ec7d3cef4"
-    for text in (
-        f"4242 4242 - {identifier} - 4242 4242",
-        f"4242 4242 4242 424 {identifier}",
-        f"{identifier} 242 4242 4242 4242",
-    ):
-        assert not has_card_number(text), text
+def test_digits_on_both_sides_of_an_iban_are_apart() -> None:
+    assert not has_card_number("4242 4242 - DE75 5121 0800 1245 1261 99 - 4242 4242")
 
 
 @pytest.mark.parametrize("text", ["DE76 5121 0800 1245 1261 99", "AB12 4242 4242 4242 4242"])
@@ -176,8 +174,3 @@ def test_an_iban_has_right_check_digits(text: str) -> None:
 @given(st.uuids() | st.uuids(version=4))
 def test_no_uuid_is_a_card_number(value: object) -> None:
     assert not has_card_number(f"{value}")
-
-
-@pytest.mark.parametrize("text", ["abc4242424242424242", "card-4242424242424242-0a"])
-def test_a_letter_beside_it_hides_no_card_number(text: str) -> None:
-    assert has_card_number(text)
