@@ -6,7 +6,7 @@ rounded.
 """
 
 import re
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from decimal import MAX_PREC, MIN_EMIN, Context, Decimal
 
 from shared.iso4217 import DECIMALS
 
@@ -15,7 +15,7 @@ LIMIT_DIGITS = 15
 
 _PLAIN_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _JSON_KINDS = {bool: "a boolean", type(None): "null", list: "an array", dict: "an object"}
-_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)  # whatever a Decimal can be
+_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN)  # nothing is too long or too small for it
 
 
 def parse_currency(code: object) -> str:
