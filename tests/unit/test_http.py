@@ -232,6 +232,7 @@ def test_a_call_is_one_log_line_with_ids_and_no_content(logs: io.StringIO) -> No
     assert entry["status"] == 200
     assert entry["paymentId"] == "pay_1"
     assert entry["traceId"] == event["requestContext"]["extendedRequestId"]
+    assert event["requestContext"]["requestId"] not in line  # a client can choose that one
     assert "123456" not in line
     assert "gift" not in line
     assert "eyJ" not in line
