@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NamedTuple
@@ -116,20 +117,15 @@ def _changes(node: ast.AST) -> Iterator[None]:
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns"):
             continue
-        places = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
-        for index, child in places:
+        is_list = isinstance(value, list)
+        for index, child in enumerate(value if is_list else [value]):
             if not isinstance(child, ast.AST) or _is_left_out(child):
                 continue
+            put = partial(value.__setitem__, index) if is_list else partial(setattr, node, field)
             for other in _others(child):
-                if index is None:
-                    setattr(node, field, other)
-                else:
-                    value[index] = other
+                put(other)
                 yield
-            if index is None:
-                setattr(node, field, child)
-            else:
-                value[index] = child
+            put(child)
             yield from _changes(child)
 
 
