@@ -27,6 +27,11 @@ class _RequestHandler(WSGIRequestHandler):
         """Leave the access log to the application, which knows more."""
 
 
+def command(target: str, port: int) -> str:
+    """Return what to type for one of make's targets where the API runs on the port."""
+    return f"make {target}" if port == DEFAULT_PORT else f"make {target} PORT={port}"
+
+
 def listen(port: int) -> socket.socket:
     """Return a socket that listens on `port`, or on a free one where it is 0.
 
@@ -41,10 +46,8 @@ def listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         server.close()
         reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-        another = 3010 if port != 3010 else 3020
-        raise LocalError(
-            f"port {port}: {reason}. Choose another: make run PORT={another}"
-        ) from None
+        another = command("run", 3010 if port != 3010 else 3020)
+        raise LocalError(f"port {port}: {reason}. Choose another: {another}") from None
     return server
 
 

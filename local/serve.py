@@ -40,7 +40,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
 
         token = users.token(tokens.DEFAULT_USER)
         curls = guide.calls(rest, lambdas, path.parent / "events", url, token)
-        make = "make -s token" + ("" if port == loopback.DEFAULT_PORT else f" PORT={port}")
+        make = loopback.command("-s token", port)
         lines = [
             f"\n{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n",
             *(f"  {curl}\n" for curl in curls),

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from werkzeug import Request, Response
 
 from local import LocalError
-from local.loopback import DEFAULT_PORT, HOST
+from local.loopback import HOST, command
 
 DEFAULT_USER = "alice"
 PATH = "/_local/token"
@@ -52,8 +52,8 @@ def fetch(port: int, user: str, scope: str, *, expired: bool) -> str:
             raise LocalError(answer["error_description"])
         return str(answer["access_token"])
     except (ConnectionRefusedError, OverflowError):
-        command = "make run" if port == DEFAULT_PORT else f"make run PORT={port}"
-        raise LocalError(f"nothing answers on port {port}: start the API with {command}") from None
+        start = command("run", port)
+        raise LocalError(f"nothing answers on port {port}: start the API with {start}") from None
     except (OSError, HTTPException, ValueError, LookupError, TypeError):
         raise LocalError(
             f"what answers on port {port} is not make run; make start-api prints a token itself"
