@@ -7,6 +7,7 @@ import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
 from shared import http, repository, settings
 from shared.cards import has_card_number
+from shared.dynamodb import DynamoDB
 from shared.payment import is_payment_id
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +71,19 @@ def logs() -> Iterator[io.StringIO]:
     yield stream
     handler.setStream(before)
     sys.stdout.write(stream.getvalue())
+
+
+@pytest.fixture
+def edge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
+    """Return what puts a fault, or an ear, where requests leave the client for the network."""
+
+    def put(fault: Callable[..., Any]) -> None:
+        send = DynamoDB._send
+        monkeypatch.setattr(
+            DynamoDB, "_send", lambda client, *request: fault(partial(send, client), *request)
+        )
+
+    return put
 
 
 class Response(SimpleNamespace):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared import dynamodb, prime, repository
+from shared import prime, repository
 
 APPS = ["create_payment.app", "get_payment.app"]
 
@@ -41,16 +41,16 @@ def test_a_start_stores_nothing(
     ],
 )
 def test_a_start_makes_the_functions_own_call_and_the_store_takes_it(
-    app: str, operation: str, answer: str, monkeypatch: pytest.MonkeyPatch
+    app: str, operation: str, answer: str, edge: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls, send = [], dynamodb.DynamoDB._send
+    calls = []
 
-    def record(client: dynamodb.DynamoDB, headers: Any, body: bytes) -> Any:
-        response = send(client, headers, body)
+    def record(send: Any, headers: Any, body: bytes) -> Any:
+        response = send(headers, body)
         calls.append((headers["x-amz-target"].rpartition(".")[2], response.body.decode()))
         return response
 
-    monkeypatch.setattr(dynamodb.DynamoDB, "_send", record)
+    edge(record)
     start(app, monkeypatch)
 
     [(called, answered)] = calls

@@ -5,30 +5,17 @@ import json
 import socket
 import ssl
 from collections.abc import Callable
-from functools import partial
 from http.client import IncompleteRead, RemoteDisconnected
 from typing import Any
 
 import pytest
 
-from shared import dynamodb, repository
+from shared import dynamodb
 from shared.dynamodb import _Response
 from tests.conftest import Client
 
 REQUEST = {"amount": 10.5, "currency": "USD"}
 Send = Callable[..., Any]
-
-
-@pytest.fixture
-def edge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
-    """Return what puts a fault where requests leave the client for the network."""
-
-    def put(fault: Callable[..., Any]) -> None:
-        client = repository.payments()._dynamodb
-        send = partial(client._send)
-        monkeypatch.setattr(client, "_send", partial(fault, send))
-
-    return put
 
 
 def answer(status: int, code: str) -> _Response:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from create_payment.app import handler as create_payment
 from shared.payment import new_payment_id
-from shared.repository import payments
 from tests.conftest import ROOT, Client, assert_nothing_private, call, proxy_event
 
 REQUEST = {"amount": 100, "currency": "USD"}
@@ -26,19 +25,17 @@ MALLORY = "5ab0ta9e-0000-4000-8000-000000000000"
 
 
 def test_a_foreign_payment_and_none_cost_the_same_read(
-    alice: Client, bob: Client, monkeypatch: pytest.MonkeyPatch
+    alice: Client, bob: Client, edge: Any
 ) -> None:
     foreign = alice.create(REQUEST).json["paymentId"]
     missing = "pay_" + "a" * 32
     sent: list[bytes] = []
-    dynamodb = payments()._dynamodb
-    send = dynamodb._send
 
-    def listen(headers: Any, body: bytes) -> Any:
+    def listen(send: Any, headers: Any, body: bytes) -> Any:
         sent.append(body)
         return send(headers, body)
 
-    monkeypatch.setattr(dynamodb, "_send", listen)
+    edge(listen)
 
     for payment_id in (foreign, missing):
         assert bob.get(payment_id).status == 404
