@@ -45,19 +45,14 @@ def test_optional_fields_left_out_are_null_and_empty(alice: Client) -> None:
         assert payment["metadata"] == {}
 
 
-def test_the_longest_of_everything_is_taken(alice: Client) -> None:
-    entries = {f"{number:02}{'k' * 38}": "v" * 500 for number in range(20)}
-    response = alice.create({**REQUEST, "description": "d" * 255, "metadata": entries})
+@pytest.mark.parametrize("letter", ["x", ","])  # of commas, a body may have so many
+def test_the_longest_of_everything_is_taken(alice: Client, letter: str) -> None:
+    entries = {f"{number:02}{letter * 38}": letter * 500 for number in range(20)}
+    response = alice.create({**REQUEST, "description": letter * 255, "metadata": entries})
 
     assert response.status == 201
-    assert response.json["description"] == "d" * 255
+    assert response.json["description"] == letter * 255
     assert response.json["metadata"] == entries
-
-
-def test_the_longest_of_everything_may_be_commas(alice: Client) -> None:
-    entries = {f"{number:02}{',' * 38}": "," * 500 for number in range(20)}
-
-    assert alice.create({**REQUEST, "description": "," * 255, "metadata": entries}).status == 201
 
 
 @pytest.mark.parametrize("unit", [",1", ',{"":1}', ",[[[]]]"])
