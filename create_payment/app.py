@@ -2,24 +2,26 @@
 
 from http import HTTPStatus
 
-from shared.http import Call, Metric, Reply, endpoint
-from shared.models import PaymentRequest
+from create_payment.request import PaymentRequest
+from shared.api.body import parse
+from shared.api.handlers import api_call
+from shared.api.log import count
+from shared.api.request import Request
+from shared.api.response import Response, show
+from shared.payments.payment import new_payment
 from shared.prime import prime
-from shared.repository import payments
+from shared.store.payments import payments
 
 
-@endpoint
-def handler(call: Call) -> Reply:
+@api_call
+def handler(request: Request) -> Response:
     """Take a `PaymentRequest`; answer 201 with the payment, new or made by the same call before."""
-    request = PaymentRequest.parse(call.json())
-    payment, is_new = payments().create(request.to_payment(call.caller, call.idempotency_key))
-    headers = {"Location": f"{call.path}?paymentId={payment.payment_id}"}
-    metric = Metric("PaymentsCreated", "currency", payment.currency)
-    if not is_new:
-        headers["Idempotent-Replayed"] = "true"
-        metric = metric._replace(name="PaymentsReplayed")
-    log = {"paymentId": payment.payment_id}
-    return Reply(HTTPStatus.CREATED, payment.to_json(), headers, log, metric)
+    asked_for = parse(PaymentRequest, request.json())
+    new = new_payment(request.caller.sub, request.idempotency_key, **asked_for.model_dump())
+    payment, is_new = payments().create(new)
+    count("PaymentsCreated" if is_new else "PaymentsReplayed", currency=payment.currency)
+    location = f"{request.path}?paymentId={payment.payment_id}"
+    return show(payment, HTTPStatus.CREATED, is_replay=not is_new, headers={"Location": location})
 
 
 prime(lambda: payments().try_create())

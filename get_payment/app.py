@@ -1,19 +1,19 @@
 """GET /payment?paymentId=: read one of the caller's payments."""
 
-from http import HTTPStatus
-
-from shared.http import Call, Reply, endpoint
-from shared.payment import PAYMENT_ID_RULE, is_payment_id
+from shared.api.handlers import api_call
+from shared.api.request import Request, required
+from shared.api.response import Response, show
+from shared.payments.payment import PAYMENT_ID_RULE, is_payment_id
 from shared.prime import prime
-from shared.repository import payments
+from shared.store.payments import payments
 
 
-@endpoint
-def handler(call: Call) -> Reply:
+@api_call
+def handler(request: Request) -> Response:
     """Take a payment id; answer 200 with the payment, or 404 where the caller has none such."""
-    payment_id = call.query("paymentId", is_payment_id, PAYMENT_ID_RULE)
-    payment = payments().get(payment_id, owner=call.caller)
-    return Reply(HTTPStatus.OK, payment.to_json(), log={"paymentId": payment_id})
+    asked_for = request.query("paymentId")
+    payment_id = required("paymentId", asked_for, is_payment_id, PAYMENT_ID_RULE)
+    return show(payments().get(payment_id, owner=request.caller.sub))
 
 
 prime(lambda: payments().try_get())

@@ -14,16 +14,17 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from create_payment.request import MAX_METADATA, PaymentRequest
 from local import LocalError
 from local.refusal import body_of
 from local.stack import SIGN_IN_SCOPE, Function, GatewayResponse, Route, api, functions
 from local.template import Template
 from shared import errors
-from shared.http import DEFECT, PROBLEMS, Problem
-from shared.iso4217 import CODES_BY_DECIMALS, DECIMALS, PUBLISHED
-from shared.models import MAX_METADATA, PaymentRequest
-from shared.money import LIMIT_DIGITS
-from shared.payment import PAYMENT_ID_RULE, Payment
+from shared.api.body import parse
+from shared.api.problems import DEFECT, PROBLEMS, Problem, problem_of
+from shared.payments.currencies import CODES_BY_DECIMALS, DECIMALS, PUBLISHED
+from shared.payments.money import LIMIT_DIGITS
+from shared.payments.payment import PAYMENT_ID_RULE, Payment, new_payment
 
 PROBLEM_JSON = "application/problem+json"
 TRACE_ID = "UkD1kF9kFiAEv2w="
@@ -95,11 +96,8 @@ class Words:
 
 Raises = Mapping[type[errors.PaymentApiError], str]
 
-UNAUTHENTICATED: Raises = {errors.Unauthenticated: "send Authorization: Bearer <access token>"}
-AWAY: Raises = {
-    errors.StoreUnavailable: "wait as Retry-After says, then repeat the call with the same"
-    " Idempotency-Key"
-}
+UNAUTHENTICATED: Raises = {errors.Unauthenticated: ""}
+AWAY: Raises = {errors.StoreUnavailable: ""}
 
 OPERATIONS = {
     "create_payment": Words(
@@ -123,9 +121,9 @@ OPERATIONS = {
         raises={
             errors.InvalidRequest: "amount: USD has 2 decimals, 10.505 has 3",
             **UNAUTHENTICATED,
-            errors.RequestTooLarge: "a payment's JSON fits in 256 KiB",
-            errors.UnsupportedMediaType: "send Content-Type: application/json, and UTF-8",
-            errors.IdempotencyKeyReused: "take a new Idempotency-Key for each payment",
+            errors.RequestTooLarge: "",
+            errors.UnsupportedMediaType: "",
+            errors.IdempotencyKeyReused: "",
             **AWAY,
         },
     ),
@@ -146,7 +144,7 @@ OPERATIONS = {
         raises={
             errors.InvalidRequest: f"paymentId: {PAYMENT_ID_RULE}",
             **UNAUTHENTICATED,
-            errors.PaymentNotFound: "you have no payment with this id",
+            errors.PaymentNotFound: "",
             **AWAY,
         },
     ),
@@ -261,8 +259,13 @@ def _refusals(words: Words, responses: Mapping[str, GatewayResponse]) -> dict[st
                 response.setdefault("headers", {})[header] = _header_ref(header)
 
     for error, detail in words.raises.items():
-        problem = PROBLEMS[error]
-        add(str(problem.status.value), problem.name, _example(problem, detail), problem.headers)
+        problem = problem_of(error())
+        add(
+            str(problem.status.value),
+            problem.name,
+            _example(problem, detail or problem.detail),
+            problem.headers,
+        )
     add(str(DEFECT.status.value), DEFECT.name, _example(DEFECT), DEFECT.headers)
     for kind, response in responses.items():
         if kind in NO_SUCH_ROUTE:  # not an answer of this one
@@ -342,7 +345,7 @@ def _payment(metadata: Mapping[str, Any]) -> dict[str, Any]:
         __pydantic_config__ = ConfigDict(alias_generator=to_camel)
 
     types = _without_titles(TypeAdapter(Shown).json_schema())["properties"]
-    made = PaymentRequest.parse(REQUEST).to_payment("somebody", "order-1001")
+    made = new_payment("somebody", "order-1001", **parse(PaymentRequest, REQUEST).model_dump())
     then = "2026-11-24T09:00:00.123Z"
     example = json.loads(replace(made, created_at=then, updated_at=then).to_json())
     types["amount"] = {"type": "number", "exclusiveMinimum": 0}

@@ -1,21 +1,21 @@
 """Everything that can go wrong, as exceptions that know no HTTP.
 
     PaymentApiError
-    ├── InvalidRequest          what was sent is wrong; every wrong field is named
+    ├── InvalidRequest          the request breaks a rule; every wrong field is named
     ├── UnsupportedMediaType    the body says that it is not JSON
-    ├── RequestTooLarge         the body is larger than any payment
-    ├── Unauthenticated         nobody says who is calling
-    ├── PaymentNotFound         no such payment of the caller's
-    ├── IdempotencyKeyReused    the key belongs to another payment of the caller's
-    └── StoreUnavailable        the store is throttled or away; safe to repeat with the same key
+    ├── RequestTooLarge         the body is larger than any request can be
+    ├── Unauthenticated         the event carries no verified caller
+    ├── PaymentNotFound         the caller has no such payment
+    ├── IdempotencyKeyReused    the key belongs to another payment of the caller
+    └── Unavailable             something needed is busy or away; the call is safe to repeat
+        ├── StoreUnavailable
+        └── DeadlineExceeded
 
-Their messages go to the client: they hold no token, no card number and no stack. `StoreRefused` is
-none of them: it is a defect, of the code's or the stack's.
+`shared.api.problems` says what a client is told about each. `StoreRefused` is not one of them: it
+is a defect of the code or of the stack.
 """
 
 from typing import NamedTuple
-
-from shared.cards import has_card_number
 
 
 class FieldError(NamedTuple):
@@ -24,31 +24,25 @@ class FieldError(NamedTuple):
     field: str
     message: str
 
-    def shown(self) -> "FieldError":
-        """Return it fit for an answer: a client may have chosen the name, and a card number."""
-        if has_card_number(self.field[:100]):
-            return self._replace(field="(a card number)")
-        return self if len(self.field) <= 60 else self._replace(field=f"{self.field[:60]}…")
-
 
 class PaymentApiError(Exception):
-    """The base of every error that a client is told about."""
+    """The base of every error that a client is told about. Its text, if any, is for the client."""
 
 
 class InvalidRequest(PaymentApiError):
     """The request breaks a rule of the contract; `errors` lists every broken one."""
 
     def __init__(self, *errors: FieldError) -> None:
-        self.errors = [error.shown() for error in errors]
-        super().__init__("; ".join(f"{error.field}: {error.message}" for error in self.errors))
+        self.errors = errors
+        super().__init__(*errors)
 
 
 class UnsupportedMediaType(PaymentApiError):
-    """The body's Content-Type is not JSON."""
+    """The body's Content-Type is not JSON in UTF-8."""
 
 
 class RequestTooLarge(PaymentApiError):
-    """The body is larger than any payment can be."""
+    """The body is larger than any request can be."""
 
 
 class Unauthenticated(PaymentApiError):
@@ -63,8 +57,16 @@ class IdempotencyKeyReused(PaymentApiError):
     """The caller used this key before, for a payment that differs from this one."""
 
 
-class StoreUnavailable(PaymentApiError):
+class Unavailable(PaymentApiError):
+    """Something that the call needs is busy or away; whether a change happened is unknown."""
+
+
+class StoreUnavailable(Unavailable):
     """The store did not answer, or asked to slow down; whether a write happened is unknown."""
+
+
+class DeadlineExceeded(Unavailable):
+    """The call was not done shortly before Lambda would have ended the function."""
 
 
 class StoreRefused(Exception):

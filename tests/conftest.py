@@ -15,13 +15,16 @@ from typing import Any
 
 import hypothesis
 import pytest
+from aws_lambda_powertools.metrics import base as metrics
 
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
-from shared import http, repository, settings
-from shared.cards import has_card_number
-from shared.dynamodb import DynamoDB
-from shared.payment import is_payment_id
+from shared import settings
+from shared.api import log
+from shared.payments.cards import has_card_number
+from shared.payments.payment import is_payment_id
+from shared.store import payments as store
+from shared.store.dynamodb import DynamoDB
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,19 +58,21 @@ def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def forget() -> None:
     """Let the functions read their environment anew, as after a cold start."""
-    if repository.payments.cache_info().currsize:
-        for connection in repository.payments()._dynamodb._idle:
+    if store.payments.cache_info().currsize:
+        for connection in store.payments()._dynamodb._idle:
             connection.close()
     settings.settings.cache_clear()
-    repository.payments.cache_clear()
+    store.payments.cache_clear()
 
 
 @pytest.fixture(autouse=True)
-def logs() -> Iterator[io.StringIO]:
+def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """Return where the functions' log lines go during the test; a failing test shows them."""
     stream = io.StringIO()
-    handler = http._logger().registered_handler
+    handler = log.logger().registered_handler
     before = handler.setStream(stream)
+    # A metric is printed, which pytest would keep for itself.
+    monkeypatch.setattr(metrics, "print", partial(print, file=stream), raising=False)
     yield stream
     handler.setStream(before)
     sys.stdout.write(stream.getvalue())
@@ -84,6 +89,16 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None
         )
 
     return put
+
+
+class Context:
+    """Lambda's word on the time left, as far as the functions ask for it."""
+
+    def __init__(self, seconds: float = 60) -> None:
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return round(self._seconds * 1000)
 
 
 class Response(SimpleNamespace):
@@ -144,10 +159,10 @@ def call(handler: Callable[..., Any], event: dict[str, Any]) -> Response:
 
     Every line that the call logs is searched, in every test.
     """
-    log: io.StringIO = http._logger().registered_handler.stream
-    start = len(log.getvalue())
-    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), None)))
-    assert_nothing_private(log.getvalue()[start:], event)
+    written: io.StringIO = log.logger().registered_handler.stream
+    start = len(written.getvalue())
+    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), Context())))
+    assert_nothing_private(written.getvalue()[start:], event)
     assert answer["statusCode"] < 400 or not has_card_number(answer["body"]), answer
     assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}
     assert answer["isBase64Encoded"] is False

@@ -15,7 +15,15 @@ import atheris
 with atheris.instrument_imports(include=["shared", "create_payment", "get_payment"]):
     from create_payment.app import handler as create_payment
     from get_payment.app import handler as get_payment
-    from shared import dynamodb
+    from shared.store import dynamodb
+
+
+class Context:
+    """A function that may run on."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long."""
+        return 60_000
 
 
 def one_input(data: bytes) -> None:
@@ -37,7 +45,7 @@ def one_input(data: bytes) -> None:
         "isBase64Encoded": bool(flags & 128),
     }
     for handler in (create_payment, get_payment):
-        answer = handler(event, None)
+        answer = handler(event, Context())
         json.loads(answer["body"])
         if answer["statusCode"] not in {400, 415, 503}:
             raise AssertionError(answer)

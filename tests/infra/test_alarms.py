@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from shared.api.problems import DEFECT, problem_of
 from shared.errors import StoreUnavailable
-from shared.http import DEFECT, PROBLEMS
 from tests.infra.conftest import Stack, deployed
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
@@ -55,7 +55,7 @@ def test_defects_and_a_failing_store_are_watched_by_the_names_that_are_counted(
 
     assert watched == {
         "DefectsAlarm": {"service": service, "reason": DEFECT.name},
-        "StoreAlarm": {"service": service, "reason": PROBLEMS[StoreUnavailable].name},
+        "StoreAlarm": {"service": service, "reason": problem_of(StoreUnavailable()).name},
     }
 
 

@@ -10,7 +10,7 @@ from samcli.yamlhelper import yaml_parse
 from tests.conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
-OIDC = yaml_parse((ROOT / "ci/oidc.yaml").read_text())["Resources"]
+OIDC = yaml_parse((ROOT / ".github/oidc.yaml").read_text())["Resources"]
 ISSUER = "token.actions.githubusercontent.com"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.http import MAX_DELIMITERS
+from shared.api.request import MAX_DELIMITERS
 from tests.conftest import Client
 
 REQUEST = {"amount": 100, "currency": "USD"}
@@ -150,7 +150,7 @@ def test_a_currency_that_is_none_is_refused(alice: Client, currency: object) -> 
     [
         ([], "body", "must be a JSON object"),
         ({"currency": "USD"}, "amount", "is required"),
-        ({**REQUEST, "amout": 1}, "amout", "is not a field of a payment"),
+        ({**REQUEST, "amout": 1}, "amout", "is not a field of this request"),
         ({**REQUEST, "description": 1}, "description", "must be a string"),
         ({**REQUEST, "description": "\ud800"}, "description", "must be Unicode text"),
         ({**REQUEST, "description": "x" * 256}, "description", "must have at most 255 characters"),

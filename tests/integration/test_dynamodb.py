@@ -20,7 +20,7 @@ from botocore import auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from shared import dynamodb
+from shared.store import dynamodb
 from tests.conftest import Client, forget
 
 MISSING = "pay_" + "a" * 32

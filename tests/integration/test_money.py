@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.iso4217 import DECIMALS
+from shared.payments.currencies import DECIMALS
 from tests.conftest import Client, Response
 
 LIMIT = 10**15

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared import prime, repository
+from shared import prime
+from shared.store import payments as store_payments
 
 APPS = ["create_payment.app", "get_payment.app"]
 
@@ -29,7 +30,7 @@ def test_a_start_stores_nothing(
 
     start(app, monkeypatch)
 
-    assert repository.payments.cache_info().currsize == 1
+    assert store_payments.payments.cache_info().currsize == 1
     assert client.scan(TableName=table)["Count"] == before
 
 
@@ -85,4 +86,4 @@ def test_a_start_waits_and_ends_well_within_the_ten_seconds_of_an_init() -> None
 def test_elsewhere_nothing_is_called(app: str) -> None:
     importlib.reload(importlib.import_module(app))
 
-    assert repository.payments.cache_info().currsize == 0
+    assert store_payments.payments.cache_info().currsize == 0

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from shared import dynamodb
-from shared.dynamodb import _Response
+from shared.store import dynamodb
+from shared.store.dynamodb import _Response
 from tests.conftest import Client
 
 REQUEST = {"amount": 10.5, "currency": "USD"}

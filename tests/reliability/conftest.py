@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared import dynamodb
+from shared.store import dynamodb
 from tests.conftest import assert_no_secret, forget
 from tests.integration.conftest import store_url, table  # noqa: F401
 from tests.reliability.proxy import SILENT, Fault, FaultProxy

@@ -5,7 +5,7 @@ import time
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from shared import dynamodb
+from shared.store import dynamodb
 from tests.conftest import ROOT, Client
 from tests.reliability.conftest import Network
 from tests.reliability.proxy import Fault

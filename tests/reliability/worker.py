@@ -17,7 +17,9 @@ from typing import Any
 
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
-from shared import dynamodb, http
+from shared.api import log
+from shared.store import dynamodb
+from tests.conftest import Context
 
 HANDLERS = {"POST": create_payment, "GET": get_payment}
 ROOT = Path(__file__).parent.parent.parent
@@ -72,7 +74,7 @@ def serve() -> None:
     dynamodb.LONGEST_PAUSE_SECONDS = 0
     # A crowd on one machine may wait for its turn: that is slow, not away.
     dynamodb.CONNECT_SECONDS = dynamodb.ANSWER_SECONDS = 60
-    http._logger()  # made once, by one thread, as in a function
+    log.logger()  # made once, by one thread, as in a function
 
     def write(document: object) -> None:
         print(json.dumps(document), file=output, flush=True)
@@ -94,7 +96,7 @@ def _handle_at_once(events: list[Event]) -> list[dict[str, Any]]:
 
     def handle(event: Event) -> dict[str, Any]:
         start.wait()
-        return HANDLERS[event["httpMethod"]](event, None)
+        return HANDLERS[event["httpMethod"]](event, Context())
 
     with ThreadPoolExecutor(len(events)) as clients:
         return list(clients.map(handle, events))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cards import has_card_number
+from shared.payments.cards import has_card_number
 
 # The numbers that payment networks and gateways publish for testing.
 TEST_NUMBERS = """

@@ -4,7 +4,7 @@ import moneyed
 import pycountry
 import pytest
 
-from shared.iso4217 import CODES_BY_DECIMALS, DECIMALS
+from shared.payments.currencies import CODES_BY_DECIMALS, DECIMALS
 
 # Currencies that py-moneyed 3.0 does not know yet.
 NOT_IN_MONEYED = {"XAD", "XCG", "ZWG"}

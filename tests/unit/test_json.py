@@ -10,8 +10,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
+from shared.api.problems import MAX_BODY_BYTES
+from shared.api.request import Request
 from shared.errors import InvalidRequest, RequestTooLarge
-from shared.http import MAX_BODY_BYTES, Call
 from tests.conftest import proxy_event
 
 PIECES = st.one_of(
@@ -44,7 +45,7 @@ VALUES = st.recursive(
 
 def parse(body: str, *, is_base64: bool = False) -> object:
     event = {**proxy_event("create_payment"), "body": body, "isBase64Encoded": is_base64}
-    return Call(event).json()
+    return Request(event).json()
 
 
 def parsed_or_refused(body: str) -> tuple[bool, object]:
@@ -143,7 +144,7 @@ def casings(name: str) -> st.SearchStrategy[str]:
 def key_or_none(*headers: tuple[str, list[str]]) -> str | None:
     event = proxy_event("create_payment")
     event["multiValueHeaders"] = dict(headers)
-    return Call(event).idempotency_key
+    return Request(event).idempotency_key
 
 
 PRINTABLE = {chr(code) for code in range(0x20, 0x7F)}

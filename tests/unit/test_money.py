@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.cards import has_card_number
-from shared.iso4217 import DECIMALS
-from shared.money import parse_amount, parse_currency, to_major, to_minor
+from shared.payments.cards import has_card_number
+from shared.payments.currencies import DECIMALS
+from shared.payments.money import parse_amount, parse_currency, to_major, to_minor
 
 LIMIT = 10**15
 

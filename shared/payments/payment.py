@@ -10,8 +10,10 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
-from shared.money import to_major
+from shared.payments.currencies import DECIMALS
+from shared.payments.money import to_major
 
 PAYMENT_ID_RULE = "must be pay_ and 32 characters from a-z and 2-7"
 _ID = re.compile(r"pay_[a-z2-7]{32}")
@@ -28,6 +30,7 @@ class Payment:
         decimals: what makes major units of them. Kept, since a later list may say otherwise.
         status: PENDING, until there is more to say.
         created_at: UTC, RFC 3339 with milliseconds.
+        fingerprint: of the request that created it; never shown.
     """
 
     payment_id: str
@@ -40,6 +43,7 @@ class Payment:
     status: str
     created_at: str
     updated_at: str
+    fingerprint: str
 
     def to_json(self) -> str:
         """Return the payment as a client sees it, the amount as an exact JSON number."""
@@ -59,13 +63,34 @@ class Payment:
 
     def is_same_request(self, other: "Payment") -> bool:
         """Whether both were asked for alike: by one caller, for the same money and purpose."""
-        return (
-            self.owner == other.owner
-            and self.amount_minor == other.amount_minor
-            and self.currency == other.currency
-            and self.description == other.description
-            and self.metadata == other.metadata
-        )
+        return self.owner == other.owner and self.fingerprint == other.fingerprint
+
+
+def new_payment(
+    owner: str,
+    idempotency_key: str | None,
+    *,
+    amount_minor: int,
+    currency: str,
+    description: str | None,
+    metadata: dict[str, str],
+) -> Payment:
+    """Return a payment to create: the owner's, pending, from now."""
+    created_at = now()
+    asked_for = [amount_minor, currency, description, sorted(metadata.items())]
+    return Payment(
+        payment_id=new_payment_id(owner, idempotency_key),
+        owner=owner,
+        amount_minor=amount_minor,
+        currency=currency,
+        decimals=DECIMALS[currency],
+        description=description,
+        metadata=metadata,
+        status="PENDING",
+        created_at=created_at,
+        updated_at=created_at,
+        fingerprint=hashlib.sha256(json.dumps(asked_for).encode()).hexdigest(),
+    )
 
 
 def new_payment_id(owner: str, idempotency_key: str | None) -> str:
@@ -79,6 +104,11 @@ def new_payment_id(owner: str, idempotency_key: str | None) -> str:
     # JSON keeps the two apart: no owner and key run together into another pair's bytes.
     name = json.dumps(["payment", owner, idempotency_key]).encode()
     return _payment_id(hashlib.sha256(name).digest()[:20])
+
+
+def now() -> str:
+    """Return the time: UTC, RFC 3339 with milliseconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def is_payment_id(text: str) -> bool:

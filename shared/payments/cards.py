@@ -56,6 +56,17 @@ def has_card_number(text: str) -> bool:
     )
 
 
+def refuse_card_number(text: str) -> str:
+    """Return the text.
+
+    Raises:
+        ValueError: a card number stands in it.
+    """
+    if has_card_number(text):
+        raise ValueError("holds what looks like a card number; this service must not store one")
+    return text
+
+
 def _is_card_number(number: str) -> bool:
     return bool(
         re.fullmatch(_ISSUED, number) and _has_check_digit(number) and not _is_siret(number)

@@ -8,7 +8,7 @@ rounded.
 import re
 from decimal import MAX_PREC, MIN_EMIN, Context, Decimal
 
-from shared.iso4217 import DECIMALS
+from shared.payments.currencies import DECIMALS
 
 LIMIT_DIGITS = 15
 """Amounts stay below 10^15 minor units, which every JSON client reads exactly (RFC 8259, 6)."""

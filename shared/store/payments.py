@@ -9,10 +9,10 @@ from functools import cache
 from secrets import token_hex
 from typing import Any
 
-from shared.dynamodb import Answer, ConditionFailed, DynamoDB
 from shared.errors import IdempotencyKeyReused, PaymentNotFound
-from shared.payment import Payment
+from shared.payments.payment import Payment
 from shared.settings import settings
+from shared.store.dynamodb import Answer, ConditionFailed, DynamoDB
 
 
 class PaymentRepository:
@@ -48,7 +48,7 @@ class PaymentRepository:
             if refusal.item.get("writeId") == write_id:
                 return existing, True
             if not existing.is_same_request(payment):
-                raise IdempotencyKeyReused("take a new Idempotency-Key for each payment") from None
+                raise IdempotencyKeyReused from None
             return existing, False
         return payment, True
 
@@ -68,7 +68,7 @@ class PaymentRepository:
         item = answer.get("Item", {})
         # One test for both, so that no clock tells a foreign payment from a missing one.
         if item.get("owner") != {"S": owner}:
-            raise PaymentNotFound("you have no payment with this id")
+            raise PaymentNotFound
         return _from_item(item)
 
     def try_create(self) -> None:
@@ -106,6 +106,7 @@ def _to_item(payment: Payment) -> dict[str, Any]:
         "status": {"S": payment.status},
         "createdAt": {"S": payment.created_at},
         "updatedAt": {"S": payment.updated_at},
+        "fingerprint": {"S": payment.fingerprint},
     }
     if payment.description is not None:
         item["description"] = {"S": payment.description}
@@ -124,4 +125,5 @@ def _from_item(item: Answer) -> Payment:
         status=item["status"]["S"],
         created_at=item["createdAt"]["S"],
         updated_at=item["updatedAt"]["S"],
+        fingerprint=item["fingerprint"]["S"],
     )

@@ -44,8 +44,6 @@ BUSY = {
     "TransactionConflictException",
 }
 
-TRY_AGAIN = "wait as Retry-After says, then repeat the call with the same Idempotency-Key"
-
 Answer = Mapping[str, Any]
 
 
@@ -92,14 +90,14 @@ class DynamoDB:
             response = self._send(headers, body)
             answer = _checked(response)
         except (OSError, HTTPException, ValueError) as error:
-            raise StoreUnavailable(TRY_AGAIN) from error
+            raise StoreUnavailable from error
         if response.status == HTTPStatus.OK:
             return answer
         code = answer.get("__type", "").rpartition("#")[2]
         if code == "ConditionalCheckFailedException":
             raise ConditionFailed(answer.get("Item", {}))
         if code in BUSY:
-            raise StoreUnavailable(TRY_AGAIN) from StoreRefused(code)
+            raise StoreUnavailable from StoreRefused(code)
         raise StoreRefused(code)
 
     def _send(self, headers: Mapping[str, str], body: bytes) -> "_Response":

@@ -1,0 +1,67 @@
+"""A JSON body as a Pydantic model; what is wrong with it, in the words of this API."""
+
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import FieldError, InvalidRequest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+MAX_FIELDS = 50
+"""With more fields than this, an answer that lists the unknown ones would only repeat the body."""
+
+
+class Body(BaseModel):
+    """The base of every request body. An optional field that is null is a field left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+B = TypeVar("B", bound=Body)
+
+# Pydantic's error types, in the words of this API.
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request, which has {fields}",
+    "model_type": "must be a JSON object",
+    "dict_type": "must be an object of strings",
+    "string_type": "must be a string",
+    "string_unicode": "must be Unicode text, without lone surrogates",
+    "string_too_short": "must have at least {min_length} character",
+    "string_too_long": "must have at most {max_length} characters",
+    "value_error": "{error}",
+}
+
+
+def parse(model: type[B], document: object) -> B:
+    """Return a JSON document, its numbers parsed as `Decimal`, as the model.
+
+    Raises:
+        InvalidRequest: with every field that is missing, wrong or unknown.
+    """
+    if isinstance(document, dict) and len(document) > MAX_FIELDS:
+        raise InvalidRequest(
+            FieldError("body", f"has {len(document)} fields, this request {_fields(model)}")
+        )
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)
+        raise InvalidRequest(*(_field_error(model, each) for each in wrong)) from None
+
+
+def _field_error(model: type[Body], error: "ErrorDetails") -> FieldError:
+    message = _MESSAGES.get(error["type"], "is not valid")
+    message = message.format(fields=_fields(model), **error.get("ctx", {}))
+    path = list(map(str, error["loc"]))
+    if path[-1:] == ["[key]"]:  # Pydantic's mark: it is the entry's name that is wrong
+        path.pop()
+        message = f"its name {message}"
+    return FieldError(".".join(path) or "body", message)
+
+
+def _fields(model: type[Body]) -> str:
+    *names, last = sorted(field.alias or name for name, field in model.model_fields.items())
+    return f"{', '.join(names)} and {last}" if names else last
