@@ -20,8 +20,8 @@ def handler(request: Request) -> Response:
     new = new_payment(request.caller.sub, request.idempotency_key, **asked_for.model_dump())
     payment, is_new = payments().create(new)
     count("PaymentsCreated" if is_new else "PaymentsReplayed", currency=payment.currency)
-    location = f"{request.path}?paymentId={payment.payment_id}"
-    return show(payment, HTTPStatus.CREATED, is_replay=not is_new, headers={"Location": location})
+    location = {"Location": f"{request.path}?paymentId={payment.payment_id}"}
+    return show(payment, request.caller, HTTPStatus.CREATED, is_replay=not is_new, headers=location)
 
 
 prime(lambda: payments().try_create())

@@ -1,6 +1,7 @@
 """The body of POST /payment."""
 
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -11,9 +12,12 @@ from pydantic import (
     ValidationInfo,
 )
 
-from shared.api.body import Body
+from shared.api.body import Body, FreeText
 from shared.payments import money
 from shared.payments.cards import refuse_card_number
+from shared.payments.currencies import DECIMALS
+from shared.payments.payment import MANUAL
+from shared.settings import settings
 
 MAX_METADATA = 20  # entries
 
@@ -21,7 +25,7 @@ MAX_METADATA = 20  # entries
 def _minor_units(value: object, info: ValidationInfo) -> int:
     amount = money.parse_amount(value)
     currency = info.data.get("currency")  # absent where it was refused itself
-    return money.to_minor(amount, currency) if currency else 0
+    return money.to_minor(amount, currency, DECIMALS[currency]) if currency else 0
 
 
 def _few_entries(value: object) -> object:
@@ -33,13 +37,36 @@ def _few_entries(value: object) -> object:
     return value
 
 
-Description = Annotated[str, StringConstraints(max_length=255), AfterValidator(refuse_card_number)]
+def _of_this_stack(gateway: str | None) -> str:
+    known = settings().gateways
+    if gateway is not None and gateway not in known:
+        raise ValueError(f"must be a gateway of this stack: {', '.join(known)}")
+    return gateway or MANUAL
+
+
+def _url(url: str | None, info: ValidationInfo) -> str | None:
+    if url is None:
+        if (gateway := info.data.get("gateway", MANUAL)) != MANUAL:
+            raise ValueError(f"is required with {gateway}: where the payer's browser comes back to")
+        return None
+    try:
+        parts = urlsplit(url)
+        is_local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1")
+        is_right = bool(parts.hostname) and (parts.scheme == "https" or is_local)
+    except ValueError:
+        is_right = False
+    if not is_right or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("must be a URL with https, or with http on localhost")
+    return url
+
+
 MetadataKey = Annotated[
     str, StringConstraints(min_length=1, max_length=40), AfterValidator(refuse_card_number)
 ]
 MetadataValue = Annotated[
     str, StringConstraints(max_length=500), AfterValidator(refuse_card_number)
 ]
+ReturnUrl = Annotated[str, StringConstraints(max_length=2000)]
 
 
 class PaymentRequest(Body):
@@ -47,5 +74,12 @@ class PaymentRequest(Body):
 
     currency: Annotated[str, PlainValidator(money.parse_currency)]
     amount_minor: Annotated[int, PlainValidator(_minor_units)] = Field(alias="amount")
-    description: Description | None = None
+    description: FreeText | None = None
     metadata: Annotated[dict[MetadataKey, MetadataValue], BeforeValidator(_few_entries)] = Field({})
+    gateway: Annotated[str | None, AfterValidator(_of_this_stack)] = MANUAL
+    capture: Annotated[
+        Literal["automatic", "manual"], BeforeValidator(lambda value: value or "automatic")
+    ] = "automatic"
+    return_url: Annotated[ReturnUrl | None, AfterValidator(_url)] = Field(
+        None, alias="returnUrl", validate_default=True
+    )

@@ -23,8 +23,10 @@ from shared import errors
 from shared.api.body import parse
 from shared.api.problems import DEFECT, PROBLEMS, Problem, problem_of
 from shared.payments.currencies import CODES_BY_DECIMALS, DECIMALS, PUBLISHED
+from shared.payments.ids import PAYMENT_ID_RULE
 from shared.payments.money import LIMIT_DIGITS
-from shared.payments.payment import PAYMENT_ID_RULE, Payment, new_payment
+from shared.payments.payment import Payment, new_payment
+from shared.payments.shown import payment_json
 
 PROBLEM_JSON = "application/problem+json"
 TRACE_ID = "UkD1kF9kFiAEv2w="
@@ -347,7 +349,7 @@ def _payment(metadata: Mapping[str, Any]) -> dict[str, Any]:
     types = _without_titles(TypeAdapter(Shown).json_schema())["properties"]
     made = new_payment("somebody", "order-1001", **parse(PaymentRequest, REQUEST).model_dump())
     then = "2026-11-24T09:00:00.123Z"
-    example = json.loads(replace(made, created_at=then, updated_at=then).to_json())
+    example = json.loads(payment_json(replace(made, created_at=then, updated_at=then)))
     types["amount"] = {"type": "number", "exclusiveMinimum": 0}
     types["amountMinor"] = {"type": "integer", "minimum": 1, "exclusiveMaximum": 10**LIMIT_DIGITS}
     types["paymentId"] = {"$ref": "#/components/schemas/PaymentId"}

@@ -6,15 +6,20 @@
     ├── RequestTooLarge         the body is larger than any request can be
     ├── Unauthenticated         the event carries no verified caller
     ├── PaymentNotFound         the caller has no such payment
-    ├── IdempotencyKeyReused    the key belongs to another payment of the caller
+    ├── IdempotencyKeyReused    the key belongs to another payment or refund
+    ├── StatusConflict          the status of the payment does not allow the call
+    ├── OperationUnderWay       its gateway was asked for something else, and has not answered
+    ├── VersionMismatch         If-Match names another version
     └── Unavailable             something needed is busy or away; the call is safe to repeat
         ├── StoreUnavailable
+        ├── GatewayUnavailable
         └── DeadlineExceeded
 
 `shared.api.problems` says what a client is told about each. `StoreRefused` is not one of them: it
 is a defect of the code or of the stack.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -54,7 +59,29 @@ class PaymentNotFound(PaymentApiError):
 
 
 class IdempotencyKeyReused(PaymentApiError):
-    """The caller used this key before, for a payment that differs from this one."""
+    """The caller used this key before, for something that differs from this."""
+
+
+class StatusConflict(PaymentApiError):
+    """The status of the payment does not allow the call.
+
+    Attributes:
+        status: the payment's.
+        allowed: the statuses that it may become.
+    """
+
+    def __init__(self, status: str, allowed: Sequence[str], message: str) -> None:
+        self.status = status
+        self.allowed = allowed
+        super().__init__(message)
+
+
+class OperationUnderWay(PaymentApiError):
+    """The gateway was asked for something else, and its answer is not known yet."""
+
+
+class VersionMismatch(PaymentApiError):
+    """If-Match names another version of the payment."""
 
 
 class Unavailable(PaymentApiError):
@@ -63,6 +90,10 @@ class Unavailable(PaymentApiError):
 
 class StoreUnavailable(Unavailable):
     """The store did not answer, or asked to slow down; whether a write happened is unknown."""
+
+
+class GatewayUnavailable(Unavailable):
+    """The gateway did not answer, or not so that its answer is known; it may have acted."""
 
 
 class DeadlineExceeded(Unavailable):

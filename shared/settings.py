@@ -11,6 +11,7 @@ class Settings(NamedTuple):
     Attributes:
         table_name: the DynamoDB table of payments.
         allowed_origin: the web origin that browsers may call from, or `*`.
+        gateways: the payment gateways that this stack may use, by name.
         is_sam_local: whether `sam local` runs the function: it has no authorizer.
         dynamodb_url: DynamoDB's endpoint, http or https.
         ca_bundle: a file of the authorities to trust instead of Amazon's own, if any.
@@ -21,6 +22,7 @@ class Settings(NamedTuple):
     table_name: str
     allowed_origin: str
     is_sam_local: bool
+    gateways: tuple[str, ...]
     dynamodb_url: str
     ca_bundle: str | None
     region: str
@@ -35,6 +37,7 @@ def settings() -> Settings:
     return Settings(
         table_name=os.environ["TABLE_NAME"],
         allowed_origin=os.environ["ALLOWED_ORIGIN"],
+        gateways=tuple(os.environ.get("GATEWAYS", "manual").split(",")),
         is_sam_local=os.environ.get("AWS_SAM_LOCAL") == "true",
         dynamodb_url=os.environ["AWS_ENDPOINT_URL_DYNAMODB"],
         ca_bundle=os.environ.get("AWS_CA_BUNDLE"),

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +20,10 @@ from aws_lambda_powertools.metrics import base as metrics
 
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
-from shared import settings
+from shared import operations, settings
 from shared.api import log
 from shared.payments.cards import has_card_number
-from shared.payments.payment import is_payment_id
+from shared.payments.ids import is_payment_id
 from shared.store import payments as store
 from shared.store.dynamodb import DynamoDB
 
@@ -62,6 +63,7 @@ def forget() -> None:
         for connection in store.payments()._dynamodb._idle:
             connection.close()
     settings.settings.cache_clear()
+    operations.operations.cache_clear()
     store.payments.cache_clear()
 
 
@@ -120,8 +122,9 @@ class Response(SimpleNamespace):
 class Client:
     """Calls the handlers as API Gateway does, for one signed-in user."""
 
-    def __init__(self, user: str | None = None) -> None:
+    def __init__(self, user: str | None = None, scope: str = "payments/write") -> None:
         self.user = user or str(uuid.uuid4())
+        self.scope = scope
 
     def create(
         self, body: object = None, key: str | None = None, headers: dict[str, Any] | None = None
@@ -137,8 +140,33 @@ class Client:
             event["multiValueHeaders"][name] = value if isinstance(value, list) else [value]
         return call(create_payment, event)
 
+    def do(
+        self,
+        action: str,
+        payment_id: str,
+        body: object = None,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        """Call a function that changes a payment, such as `capture`."""
+        event = proxy_event("create_payment", self.user)
+        event["requestContext"]["authorizer"]["claims"]["scope"] = self.scope
+        event["pathParameters"] = {"paymentId": payment_id}
+        event["body"] = None if body is None else json.dumps(body)
+        event["multiValueHeaders"].pop("Idempotency-Key")
+        for name, value in (headers or {}).items():
+            event["multiValueHeaders"][name] = [value]
+        return call(import_module(f"{action}_payment.app").handler, event)
+
+    def list(self, **query: str) -> Response:
+        event = proxy_event("get_payment", self.user)
+        event["requestContext"]["authorizer"]["claims"]["scope"] = self.scope
+        event["queryStringParameters"] = query or None
+        event["multiValueQueryStringParameters"] = {key: [query[key]] for key in query} or None
+        return call(import_module("list_payments.app").handler, event)
+
     def get(self, *payment_ids: str) -> Response:
         event = proxy_event("get_payment", self.user)
+        event["requestContext"]["authorizer"]["claims"]["scope"] = self.scope
         event["queryStringParameters"] = {"paymentId": payment_ids[-1]} if payment_ids else None
         event["multiValueQueryStringParameters"] = (
             {"paymentId": list(payment_ids)} if payment_ids else None
@@ -223,6 +251,12 @@ def strings(document: object) -> Iterator[str]:
 @pytest.fixture
 def alice() -> Client:
     return Client()
+
+
+@pytest.fixture
+def office() -> Client:
+    """Return the merchant's back office."""
+    return Client(scope="payments/manage")
 
 
 @pytest.fixture

@@ -1,10 +1,20 @@
 """A JSON body as a Pydantic model; what is wrong with it, in the words of this API."""
 
-from typing import TYPE_CHECKING, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+)
 
 from shared.errors import FieldError, InvalidRequest
+from shared.payments.cards import refuse_card_number
+from shared.payments.money import parse_amount
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -19,6 +29,12 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+FreeText = Annotated[str, StringConstraints(max_length=255), AfterValidator(refuse_card_number)]
+"""Words of the client's own, such as a description or a reason."""
+
+Amount = Annotated[Decimal, PlainValidator(parse_amount)]
+"""Major units of the payment's currency, exact, greater than zero."""
+
 B = TypeVar("B", bound=Body)
 
 # Pydantic's error types, in the words of this API.
@@ -27,6 +43,7 @@ _MESSAGES = {
     "extra_forbidden": "is not a field of this request, which has {fields}",
     "model_type": "must be a JSON object",
     "dict_type": "must be an object of strings",
+    "literal_error": "must be {expected}",
     "string_type": "must be a string",
     "string_unicode": "must be Unicode text, without lone surrogates",
     "string_too_short": "must have at least {min_length} character",
@@ -63,5 +80,5 @@ def _field_error(model: type[Body], error: "ErrorDetails") -> FieldError:
 
 
 def _fields(model: type[Body]) -> str:
-    *names, last = sorted(field.alias or name for name, field in model.model_fields.items())
-    return f"{', '.join(names)} and {last}" if names else last
+    names = sorted(field.alias or name for name, field in model.model_fields.items())
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "none"

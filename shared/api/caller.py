@@ -20,6 +20,16 @@ class Caller(NamedTuple):
     sub: str
     scopes: frozenset[str]
 
+    @property
+    def is_back_office(self) -> bool:
+        """Whether the merchant's back office is calling, which reaches every payment."""
+        return "payments/manage" in self.scopes
+
+    @property
+    def reach(self) -> str | None:
+        """Whose payments the caller reaches: the owner, or None for everybody's."""
+        return None if self.is_back_office else self.sub
+
 
 def caller_of(event: Mapping[str, Any], authorization: list[str]) -> Caller:
     """Return the caller of an API Gateway event; `authorization` is that header's values.

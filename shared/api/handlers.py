@@ -9,8 +9,10 @@ Every invocation is one line of the log. An HTTP call is answered whatever happe
 `shared.api.problems` knows as its problem, any other as a defect, whose stack goes to the log.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
+from threading import BoundedSemaphore
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -22,6 +24,12 @@ from shared.api.response import Response
 from shared.settings import settings
 
 LambdaHandler = Callable[[Event, Context], dict[str, Any]]
+WORKERS = 8
+"""Jobs of a schedule that run at a time."""
+
+JOB_SECONDS = 8
+"""How long one job may take."""
+
 R = TypeVar("R", bound=PublicRequest)
 
 
@@ -59,22 +67,42 @@ def stream(handler: Callable[[Mapping[str, Any]], None]) -> LambdaHandler:
     return lambda_handler
 
 
-def schedule(handler: Callable[[Callable[[], float]], Mapping[str, object]]) -> LambdaHandler:
-    """Make a Lambda handler of a function that a schedule runs.
+def schedule(handler: Callable[[], Iterable[Callable[[], object]]]) -> LambdaHandler:
+    """Make a Lambda handler of a function that yields jobs, for a schedule to run.
 
-    It is given a function that returns the seconds left to work in, and returns what to log. An
-    error is logged and raised: Lambda counts it, and the next run is a new try.
+    WORKERS jobs run at a time, and none begins with less than JOB_SECONDS left: what is not begun
+    is for the next run. A job that fails stops no other. A defect among them is raised at the end,
+    so that Lambda counts it.
     """
 
     @wraps(handler)
     def lambda_handler(event: Event, context: Context) -> dict[str, Any]:  # noqa: ARG001
         log = _Line(schedule=handler.__module__)
-        try:
-            log.write(**handler(lambda: seconds_left(context)), status="done")
-        except Exception as error:
+        failures: list[Exception] = []
+        done = 0
+        free = BoundedSemaphore(WORKERS)
+
+        def run(job: Callable[[], object]) -> None:
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - the boundary: the other jobs go on
+                failures.append(error)
+            finally:
+                free.release()
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for job in handler():
+                free.acquire()
+                if seconds_left(context) < JOB_SECONDS:
+                    break
+                pool.submit(run, job)
+                done += 1
+        defects = [error for error in failures if problem_of(error) is DEFECT]
+        for error in defects:
             log.defect(error)
-            log.write(status="failed")
-            raise
+        log.write(jobs=done, failed=len(failures), **_causes(failures))
+        if defects:
+            raise defects[0]
         return {}
 
     return lambda_handler
@@ -117,6 +145,10 @@ def _http(handler: Callable[[R], Response], make_request: Callable[[Event], R]) 
         }
 
     return lambda_handler
+
+
+def _causes(errors: Sequence[Exception]) -> dict[str, object]:
+    return {"causes": sorted({type(error).__name__ for error in errors})} if errors else {}
 
 
 class _Line:

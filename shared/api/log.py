@@ -32,6 +32,15 @@ def count(name: str, **dimension: str) -> None:
         pass
 
 
+def gauge(name: str, seconds: float) -> None:
+    """Write a duration as a CloudWatch metric of this service."""
+    service = {"service": logger().service}
+    with single_metric(
+        name, MetricUnit.Seconds, seconds, namespace=NAMESPACE, default_dimensions=service
+    ):
+        pass
+
+
 def pseudonym(sub: str) -> str:
     """Return a name that follows a caller through the log without saying who it is.
 

@@ -10,11 +10,14 @@ from shared.errors import (
     FieldError,
     IdempotencyKeyReused,
     InvalidRequest,
+    OperationUnderWay,
     PaymentNotFound,
     RequestTooLarge,
+    StatusConflict,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
+    VersionMismatch,
 )
 from shared.payments.cards import has_card_number
 
@@ -53,6 +56,22 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "There is no such payment",
         "You have no payment with this id",
     ),
+    StatusConflict: Problem(
+        HTTPStatus.CONFLICT, "status-conflict", "The status of the payment does not allow this"
+    ),
+    OperationUnderWay: Problem(
+        HTTPStatus.CONFLICT,
+        "operation-under-way",
+        "Something else is under way for this payment",
+        "Wait as Retry-After says, then read the payment and repeat the call",
+        {"Retry-After": "5"},
+    ),
+    VersionMismatch: Problem(
+        HTTPStatus.PRECONDITION_FAILED,
+        "version-mismatch",
+        "The payment has another version",
+        "Read the payment again, and repeat the call with its ETag if it is still right",
+    ),
     RequestTooLarge: Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too-large",
@@ -68,8 +87,8 @@ PROBLEMS: dict[type[Exception], Problem] = {
     IdempotencyKeyReused: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "idempotency-key-reused",
-        "The key was used for another payment",
-        "Use a new Idempotency-Key for each payment",
+        "The key was used for something else",
+        "Use a new Idempotency-Key for each payment and each refund",
     ),
     Unavailable: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -103,6 +122,8 @@ def to_response(error: Exception, trace_id: str) -> Response:
     if detail:
         document["detail"] = detail
     document["traceId"] = trace_id
+    if isinstance(error, StatusConflict):
+        document |= {"currentStatus": error.status, "allowed": list(error.allowed)}
     if errors:
         document["errors"] = [each._asdict() for each in errors]
     headers = {"Content-Type": "application/problem+json", **problem.headers}

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from shared.api.caller import Caller, caller_of
 from shared.api.problems import MAX_BODY_BYTES
 from shared.errors import FieldError, InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from shared.payments.ids import PAYMENT_ID_RULE, is_payment_id
 
 Event = Mapping[str, Any]
 
@@ -27,6 +28,7 @@ _JSON_MEDIA_TYPE = re.compile(
     r'(?:;(?!.*charset\s*=(?!\s*"?(?:utf-?8|us-ascii)\b)).*)?',
     re.I | re.S | re.A,
 )
+_ETAG = re.compile(r'"[1-9][0-9]{0,8}"')
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -98,8 +100,11 @@ class PublicRequest:
         except ValueError:
             refuse("body", "must be JSON in UTF-8")
 
-    def json(self) -> object:
+    def json(self, default: object = None) -> object:
         """Return the JSON document in the body, its numbers as `Decimal`.
+
+        Args:
+            default: returned where there is no body; without one, the body is required.
 
         Raises:
             UnsupportedMediaType: the Content-Type is something else.
@@ -117,6 +122,8 @@ class PublicRequest:
             refuse("body", "must be JSON in UTF-8")
         text = text.removeprefix("\ufeff")
         if not text.strip():
+            if default is not None:
+                return default
             refuse("body", 'is required: a JSON object such as {"amount": 100, "currency": "USD"}')
         if sum(map(text.count, ",[{")) > MAX_DELIMITERS:
             refuse("body", f"must have at most {MAX_DELIMITERS} commas and opening brackets")
@@ -162,7 +169,42 @@ class Request(PublicRequest):
             key = key[1:-1]
         return valid("Idempotency-Key", key, _IDEMPOTENCY_KEY.fullmatch, _KEY_RULE)
 
+    @property
+    def required_idempotency_key(self) -> str:
+        """The same, where there must be one.
 
+        Raises:
+            InvalidRequest: also where there is none.
+        """
+        key = self.idempotency_key
+        if key is None:
+            refuse("Idempotency-Key", f"is required, and {_KEY_RULE}")
+        return key
+
+    @property
+    def if_match(self) -> int | None:
+        """The version in the If-Match header; None where there is none, or any will do.
+
+        Raises:
+            InvalidRequest: it is not the ETag of a payment.
+        """
+        value = self.header("If-Match")
+        if value in (None, "*"):
+            return None
+        return int(valid("If-Match", value, _ETAG.fullmatch, _ETAG_RULE).strip('"'))
+
+    @property
+    def payment_id(self) -> str:
+        """The payment in the path.
+
+        Raises:
+            InvalidRequest: it is no id of a payment.
+        """
+        name = "paymentId"
+        return valid(name, self.path_parameter(name), is_payment_id, PAYMENT_ID_RULE)
+
+
+_ETAG_RULE = 'must be the ETag of the payment, such as "3", or *'
 _KEY_RULE = "must be 1 to 255 printable ASCII characters"
 
 

@@ -58,13 +58,12 @@ def parse_amount(value: object) -> Decimal:
     return value
 
 
-def to_minor(amount: Decimal, currency: str) -> int:
-    """Return the amount in minor units: 10.50 USD is 1050, 10 JPY is 10.
+def to_minor(amount: Decimal, currency: str, decimals: int) -> int:
+    """Return the amount in minor units: with 2 decimals, 10.50 USD is 1050.
 
     Raises:
         ValueError: it has 10^15 minor units or more, or more decimals than the currency.
     """
-    decimals = DECIMALS[currency]
     # Exponents are compared before anything is scaled, so that 1e400 costs what 1 costs.
     if amount.adjusted() + decimals >= LIMIT_DIGITS:
         raise ValueError(f"must be less than {10 ** (LIMIT_DIGITS - decimals):,} {currency}")

@@ -1,36 +1,99 @@
-"""A payment, and how it is named.
+"""A payment, its refunds, and the operation that a gateway was asked for.
 
 Plain Python, without Pydantic: the read path validates nothing but an id, and need not pay for
-more on a cold start.
+more on a cold start. Amounts are minor units of the payment's currency (ISO 4217); times are
+`shared.payments.clock`'s.
 """
 
-import base64
-import hashlib
-import json
-import re
-import secrets
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from shared.payments import ids
+from shared.payments.clock import now
 from shared.payments.currencies import DECIMALS
-from shared.payments.money import to_major
+from shared.payments.lifecycle import CONFIRM, PENDING
 
-PAYMENT_ID_RULE = "must be pay_ and 32 characters from a-z and 2-7"
-_ID = re.compile(r"pay_[a-z2-7]{32}")
+MANUAL = "manual"
+"""The gateway for money that moves elsewhere: bank transfer, cash."""
+
+MAX_REFUNDS = 50
+MAX_HISTORY = 100
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Money that is given back, or is to be.
+
+    Attributes:
+        refund_id: `ref_` and 32 characters, derived from payment and idempotency key.
+        status: PENDING, SUCCEEDED or FAILED.
+        fingerprint: of the request that made it; empty where the gateway made it.
+        error: why it failed, in the gateway's words.
+    """
+
+    refund_id: str
+    amount_minor: int
+    status: str
+    created_at: str
+    updated_at: str
+    reason: str | None = None
+    fingerprint: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a gateway was asked for, kept from before it is asked until its answer is known.
+
+    Attributes:
+        operation_id: the gateway's idempotency key is made of it.
+        kind: start, complete, capture, cancel or refund.
+        amount_minor: of a capture or refund.
+        since: when it was written.
+        refund_id: of a refund.
+    """
+
+    operation_id: str
+    kind: str
+    since: str
+    amount_minor: int | None = None
+    refund_id: str | None = None
+
+    @property
+    def cause(self) -> str:
+        """The call of the API that asked for it."""
+        return CONFIRM if self.kind in ("start", "complete") else self.kind
+
+
+@dataclass(frozen=True)
+class Change:
+    """An entry of the history: the status since then, and what caused it."""
+
+    status: str
+    at: str
+    cause: str
 
 
 @dataclass(frozen=True)
 class Payment:
-    """A payment as it is kept and shown.
+    """A payment as it is kept.
 
     Attributes:
         payment_id: `pay_` and 32 characters.
-        owner: the `sub` of the token that created it; never shown.
-        amount_minor: minor units of the currency (ISO 4217).
-        decimals: what makes major units of them. Kept, since a later list may say otherwise.
-        status: PENDING, until there is more to say.
-        created_at: UTC, RFC 3339 with milliseconds.
-        fingerprint: of the request that created it; never shown.
+        owner: the `sub` of the token that created it.
+        decimals: of the currency. Kept, since a later list of currencies may say otherwise.
+        status: where it stands, derived from what is known (`shared.payments.lifecycle`).
+        state: what the gateway said last, refunds apart: a status.
+        fingerprint: of the request that created it.
+        version: grows by one with each change.
+        gateway: who moves the money.
+        capture: `automatic`, or `manual`: authorized first, captured by a call.
+        next_action: what the payer has to do: type, url, expiresAt.
+        last_error: why the gateway refused something last: code, message.
+        cancellation_reason: what the call that canceled it gave as the reason.
+        references: the gateway's own ids, by a name that the gateway chooses.
+        due_at: when to ask the gateway again unless it speaks first; None: never.
+        attempts: how often it was asked again since the last change.
     """
 
     payment_id: str
@@ -38,32 +101,50 @@ class Payment:
     amount_minor: int
     currency: str
     decimals: int
-    description: str | None
-    metadata: dict[str, str]
     status: str
     created_at: str
     updated_at: str
-    fingerprint: str
-
-    def to_json(self) -> str:
-        """Return the payment as a client sees it, the amount as an exact JSON number."""
-        fields = {
-            "amountMinor": self.amount_minor,
-            "currency": self.currency,
-            "status": self.status,
-            "createdAt": self.created_at,
-            "updatedAt": self.updated_at,
-            "description": self.description,
-            # Sorted, since DynamoDB does not keep a map's order: every answer is the same text.
-            "metadata": dict(sorted(self.metadata.items())),
-        }
-        amount = to_major(self.amount_minor, self.decimals)
-        # json.dumps knows no exact decimal, so the number is written here.
-        return f'{{"paymentId": "{self.payment_id}", "amount": {amount}, {json.dumps(fields)[1:]}'
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+    gateway: str = MANUAL
+    capture: str = "automatic"
+    return_url: str | None = None
+    version: int = 1
+    state: str = PENDING
+    captured_minor: int = 0
+    refunded_minor: int = 0
+    authorized_until: str | None = None
+    next_action: Mapping[str, str] | None = None
+    last_error: Mapping[str, str] | None = None
+    cancellation_reason: str | None = None
+    references: Mapping[str, str] | None = None
+    operation: Operation | None = None
+    refunds: tuple[Refund, ...] = ()
+    history: tuple[Change, ...] = ()
+    due_at: str | None = None
+    attempts: int = 0
 
     def is_same_request(self, other: "Payment") -> bool:
         """Whether both were asked for alike: by one caller, for the same money and purpose."""
         return self.owner == other.owner and self.fingerprint == other.fingerprint
+
+    @property
+    def refundable_minor(self) -> int:
+        """What may still be given back: captured, and in no refund that succeeded or may."""
+        taken = sum(refund.amount_minor for refund in self.refunds if refund.status != "FAILED")
+        return self.captured_minor - taken
+
+    def refund(self, refund_id: str) -> Refund | None:
+        """Return the refund with this id, if there is one."""
+        return next((each for each in self.refunds if each.refund_id == refund_id), None)
+
+    def with_refund(self, refund: Refund) -> "Payment":
+        """Return the payment with this refund, in the place of the one that has its id."""
+        by_id = {each.refund_id: each for each in (*self.refunds, refund)}
+        refunds = tuple(by_id.values())
+        refunded = sum(each.amount_minor for each in refunds if each.status == "SUCCEEDED")
+        return replace(self, refunds=refunds, refunded_minor=refunded)
 
 
 def new_payment(
@@ -72,49 +153,43 @@ def new_payment(
     *,
     amount_minor: int,
     currency: str,
-    description: str | None,
-    metadata: dict[str, str],
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    gateway: str = MANUAL,
+    capture: str = "automatic",
+    return_url: str | None = None,
 ) -> Payment:
     """Return a payment to create: the owner's, pending, from now."""
     created_at = now()
-    asked_for = [amount_minor, currency, description, sorted(metadata.items())]
-    return Payment(
-        payment_id=new_payment_id(owner, idempotency_key),
+    new = Payment(
+        payment_id=ids.new_payment_id(owner, idempotency_key),
         owner=owner,
         amount_minor=amount_minor,
         currency=currency,
         decimals=DECIMALS[currency],
         description=description,
-        metadata=metadata,
-        status="PENDING",
+        metadata=metadata or {},
+        status=PENDING,
         created_at=created_at,
         updated_at=created_at,
-        fingerprint=hashlib.sha256(json.dumps(asked_for).encode()).hexdigest(),
+        gateway=gateway,
+        capture=capture,
+        return_url=return_url,
+        history=(Change(PENDING, created_at, "create"),),
     )
+    return replace(new, fingerprint=requested(new))
 
 
-def new_payment_id(owner: str, idempotency_key: str | None) -> str:
-    """Return an id: always the same one for an owner's key, a random one without a key.
+def requested(payment: Payment) -> str:
+    """Return the fingerprint of the request that created the payment.
 
-    The id is the key's record. Two creates with one key meet at one item of the table, which one
-    conditional write lets only the first of them make.
+    A field that comes later is left out where it has its default, so that older fingerprints stay.
     """
-    if idempotency_key is None:
-        return _payment_id(secrets.token_bytes(20))
-    # JSON keeps the two apart: no owner and key run together into another pair's bytes.
-    name = json.dumps(["payment", owner, idempotency_key]).encode()
-    return _payment_id(hashlib.sha256(name).digest()[:20])
-
-
-def now() -> str:
-    """Return the time: UTC, RFC 3339 with milliseconds."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def is_payment_id(text: str) -> bool:
-    """Whether this could be the id of a payment."""
-    return _ID.fullmatch(text) is not None
-
-
-def _payment_id(unique: bytes) -> str:
-    return f"pay_{base64.b32encode(unique).decode().lower()}"
+    later = (payment.gateway, payment.capture, payment.return_url)
+    return ids.fingerprint(
+        payment.amount_minor,
+        payment.currency,
+        payment.description,
+        sorted(payment.metadata.items()),
+        *(later if later != (MANUAL, "automatic", None) else ()),
+    )

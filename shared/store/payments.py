@@ -1,11 +1,14 @@
-"""Payments in DynamoDB: the only module that knows how they are kept there.
+"""Payments in DynamoDB: one item per payment, one conditional write per change.
 
-One item per payment, `paymentId` its only key. A create is one conditional write, which is also
-the whole of idempotency: an id derived from an idempotency key can be made once, and whoever comes
-second is handed the item that stands there.
+A create is one write, which is also the whole of idempotency: an id derived from an idempotency key
+can be made once, and the second call is handed the item that stands there. A change is one write on
+condition that the version is the one that was read.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
+from random import sample
 from secrets import token_hex
 from typing import Any
 
@@ -13,6 +16,26 @@ from shared.errors import IdempotencyKeyReused, PaymentNotFound
 from shared.payments.payment import Payment
 from shared.settings import settings
 from shared.store.dynamodb import Answer, ConditionFailed, DynamoDB
+from shared.store.items import SHARDS, Item, due_key, from_item, list_key, to_item
+
+# An item of the first schema has no version, and is the first one.
+_IS_VERSION = (
+    "attribute_exists(paymentId) AND (attribute_not_exists(#version) OR #version = :version)"
+)
+
+
+_END = {"listedAt": {"S": ""}}
+
+MOST_READ = 250
+"""How many payments of a shard are looked at for a page with one status."""
+
+
+class PaymentChanged(Exception):
+    """The payment is not the version that was read; `payment` is as it stands now."""
+
+    def __init__(self, payment: Payment) -> None:
+        self.payment = payment
+        super().__init__(payment.payment_id)
 
 
 class PaymentRepository:
@@ -39,12 +62,12 @@ class PaymentRepository:
             self._dynamodb.call(
                 "PutItem",
                 TableName=self._table_name,
-                Item={**_to_item(payment), "writeId": write_id},
+                Item={**to_item(payment), "writeId": write_id},
                 ConditionExpression="attribute_not_exists(paymentId)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as refusal:
-            existing = _from_item(refusal.item)
+            existing = from_item(refusal.item)
             if refusal.item.get("writeId") == write_id:
                 return existing, True
             if not existing.is_same_request(payment):
@@ -52,8 +75,8 @@ class PaymentRepository:
             return existing, False
         return payment, True
 
-    def get(self, payment_id: str, owner: str) -> Payment:
-        """Return the owner's payment with this id.
+    def get(self, payment_id: str, owner: str | None) -> Payment:
+        """Return the payment with this id, if it is the owner's; None stands for everybody.
 
         Raises:
             PaymentNotFound: there is none, or it is somebody else's.
@@ -62,31 +85,143 @@ class PaymentRepository:
         answer = self._dynamodb.call(
             "GetItem",
             TableName=self._table_name,
-            Key={"paymentId": {"S": payment_id}},
+            Key=_key(payment_id),
             ConsistentRead=True,
         )
         item = answer.get("Item", {})
         # One test for both, so that no clock tells a foreign payment from a missing one.
-        if item.get("owner") != {"S": owner}:
+        if item.get("owner", {}).get("S") != owner and (owner is not None or not item):
             raise PaymentNotFound
-        return _from_item(item)
+        return from_item(item)
+
+    def save(self, payment: Payment, before: Payment) -> Payment:
+        """Store the next version of a payment that was read as `before`; return it.
+
+        Raises:
+            PaymentChanged: it is not that version any more.
+            StoreUnavailable: it may or may not have been stored.
+        """
+        if payment is before:
+            return payment
+        write_id = {"S": token_hex(8)}
+        try:
+            self._update(before, {**to_item(payment), "writeId": write_id})
+        except ConditionFailed as refusal:
+            if refusal.item.get("writeId") == write_id:
+                return payment
+            raise PaymentChanged(from_item(refusal.item)) from None
+        return payment
+
+    def list(
+        self, owner: str, status: str | None, limit: int, after: str | None
+    ) -> tuple[list[Payment], str | None]:
+        """Return a page of the owner's payments, the newest first, without their details.
+
+        A page of one status may have fewer than `limit` before the list ends. The index is behind
+        the table by its delay, most often less than a second.
+
+        Returns:
+            The payments after a place in the list, and the place that the next page follows; None
+            stands for the list's beginning and its end.
+        """
+        pages = [self._shard(list_key(owner, n), status, limit, after) for n in range(SHARDS)]
+        # Past this place, one of the shards has not been read yet.
+        read_to = max(page.get("LastEvaluatedKey", _END)["listedAt"]["S"] for page in pages)
+        found = [item for page in pages for item in page["Items"]]
+        found = [item for item in found if item["listedAt"]["S"] >= read_to]
+        found.sort(key=lambda item: item["listedAt"]["S"], reverse=True)
+        place = found[limit - 1]["listedAt"]["S"] if len(found) > limit else read_to
+        return [from_item(item) for item in found[:limit]], place or None
+
+    def _shard(self, key: str, status: str | None, limit: int, after: str | None) -> Answer:
+        parameters: dict[str, Any] = {"Limit": limit}
+        names, values = {"#list": "listKey"}, {":list": {"S": key}}
+        condition = "#list = :list"
+        if after:
+            names["#place"], values[":place"] = "listedAt", {"S": after}
+            condition += " AND #place < :place"
+        if status:
+            names["#status"], values[":status"] = "status", {"S": status}
+            parameters = {"Limit": MOST_READ, "FilterExpression": "#status = :status"}
+        return self._dynamodb.call(
+            "Query",
+            TableName=self._table_name,
+            IndexName="list",
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+            **parameters,
+        )
+
+    def due(self, now: str, limit: int) -> Iterator[str]:
+        """Yield the ids of payments that are due, the longest overdue of each shard first."""
+        for shard in sample(range(SHARDS), SHARDS):  # so that none is always the last
+            answer = self._dynamodb.call(
+                "Query",
+                TableName=self._table_name,
+                IndexName="due",
+                KeyConditionExpression="dueKey = :key AND dueAt <= :now",
+                ExpressionAttributeValues={":key": {"S": due_key(shard)}, ":now": {"S": now}},
+                Limit=limit,
+            )
+            yield from (item["paymentId"]["S"] for item in answer["Items"])
+
+    def postpone(self, payment: Payment, due_at: str) -> Payment:
+        """Put off when a payment is due; of two that do it at once, one may. No new version.
+
+        Raises:
+            PaymentChanged: it changed, or is due at another time by now.
+        """
+        later = replace(payment, due_at=due_at, attempts=payment.attempts + 1)
+        try:
+            self._update(payment, to_item(later), " AND #due = :due")
+        except ConditionFailed as refusal:
+            raise PaymentChanged(from_item(refusal.item)) from None
+        return later
+
+    def _update(self, before: Payment, item: Item, further_condition: str = "") -> None:
+        """Write the attributes that differ, if the stored version is the one that was read."""
+        old = to_item(before)
+        # The first change writes all of it: an item of the first schema lacks most.
+        written = [n for n in item if before.version == 1 or item[n] != old.get(n)]
+        written = [name for name in written if name != "paymentId"]
+        removed = [name for name in old if name not in item]
+        names = {f"#{index}": name for index, name in enumerate([*written, *removed])}
+        values = {f":{index}": item[name] for index, name in enumerate(written)}
+        expression = "SET " + ", ".join(f"#{index} = :{index}" for index in range(len(written)))
+        if removed:
+            expression += " REMOVE " + ", ".join(list(names)[len(written) :])
+        names["#version"], values[":version"] = "version", old["version"]
+        if further_condition:
+            names["#due"], values[":due"] = "dueAt", old["dueAt"]
+        self._dynamodb.call(
+            "UpdateItem",
+            TableName=self._table_name,
+            Key=_key(before.payment_id),
+            UpdateExpression=expression,
+            ConditionExpression=_IS_VERSION + further_condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
 
     def try_create(self) -> None:
         """Make the call that `create` makes, for an item that can never be: nothing is stored."""
         self._dynamodb.call(
             "PutItem",
             TableName=self._table_name,
-            Item={"paymentId": {"S": "none"}},
+            Item=_key("none"),
             ConditionExpression="attribute_exists(paymentId)",
         )
 
+    def try_list(self) -> None:
+        """Make a call that `list` makes, for an owner that can never be."""
+        self._shard("none", None, 1, None)
+
     def try_get(self) -> None:
         """Make the call that `get` makes, for a payment that can never be."""
-        self._dynamodb.call(
-            "GetItem",
-            TableName=self._table_name,
-            Key={"paymentId": {"S": "none"}},
-        )
+        self._dynamodb.call("GetItem", TableName=self._table_name, Key=_key("none"))
 
 
 @cache
@@ -95,35 +230,5 @@ def payments() -> PaymentRepository:
     return PaymentRepository(DynamoDB(settings()), settings().table_name)
 
 
-def _to_item(payment: Payment) -> dict[str, Any]:
-    item = {
-        "paymentId": {"S": payment.payment_id},
-        "owner": {"S": payment.owner},
-        "amountMinor": {"N": str(payment.amount_minor)},
-        "currency": {"S": payment.currency},
-        "decimals": {"N": str(payment.decimals)},
-        "metadata": {"M": {key: {"S": value} for key, value in payment.metadata.items()}},
-        "status": {"S": payment.status},
-        "createdAt": {"S": payment.created_at},
-        "updatedAt": {"S": payment.updated_at},
-        "fingerprint": {"S": payment.fingerprint},
-    }
-    if payment.description is not None:
-        item["description"] = {"S": payment.description}
-    return item
-
-
-def _from_item(item: Answer) -> Payment:
-    return Payment(
-        payment_id=item["paymentId"]["S"],
-        owner=item["owner"]["S"],
-        amount_minor=int(item["amountMinor"]["N"]),
-        currency=item["currency"]["S"],
-        decimals=int(item["decimals"]["N"]),
-        description=item["description"]["S"] if "description" in item else None,
-        metadata={key: value["S"] for key, value in item["metadata"]["M"].items()},
-        status=item["status"]["S"],
-        created_at=item["createdAt"]["S"],
-        updated_at=item["updatedAt"]["S"],
-        fingerprint=item["fingerprint"]["S"],
-    )
+def _key(payment_id: str) -> dict[str, Any]:
+    return {"paymentId": {"S": payment_id}}

@@ -12,6 +12,7 @@ from samcli.yamlhelper import yaml_parse
 
 from tests.conftest import ROOT
 
+TABLE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 DYNAMODB_LOCAL_URL = os.environ.get("DYNAMODB_LOCAL_URL")
 
 
@@ -44,7 +45,7 @@ def table(store_url: str) -> Iterator[tuple[Any, str]]:
     name = f"payments-{uuid.uuid4()}"
     client.create_table(
         TableName=name,
-        **{key: properties[key] for key in ("BillingMode", "AttributeDefinitions", "KeySchema")},
+        **{key: properties[key] for key in TABLE},
     )
     yield client, name
     client.delete_table(TableName=name)

@@ -12,7 +12,7 @@ from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
 from shared.api.problems import MAX_BODY_BYTES
 from shared.api.request import MAX_DELIMITERS
-from shared.payments.payment import is_payment_id
+from shared.payments.ids import is_payment_id
 from tests.conftest import Client, Response, call, proxy_event
 
 VALID = '{"amount": 10.50, "currency": "USD", "description": "ä", "metadata": {"order": "7"}}'

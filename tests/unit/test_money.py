@@ -36,7 +36,7 @@ def sub_unit(currency: str) -> int:
 
 def minor_or_none(value: object, currency: str) -> int | None:
     try:
-        return to_minor(parse_amount(value), currency)
+        return to_minor(parse_amount(value), currency, DECIMALS[currency])
     except ValueError:
         return None
 
@@ -101,7 +101,7 @@ def test_a_card_number_written_as_an_amount_is_not_repeated(
     point = data.draw(st.integers(0, len(number) - 3))
     for text in (f"{number[:point]}.{number[point:]}", f"{number}.00005", f"0.00{number}000"):
         with pytest.raises(ValueError, match="USD") as refusal:
-            to_minor(Decimal(text), "USD")
+            to_minor(Decimal(text), "USD", 2)
         assert not has_card_number(str(refusal.value))
         assert number not in str(refusal.value).replace(".", "")
 
@@ -112,7 +112,7 @@ def test_a_card_number_written_as_an_amount_is_not_repeated(
 def test_the_smallest_numbers_are_refused_and_not_taken_for_zero(exponent: int) -> None:
     for currency in ("JPY", "USD"):
         with pytest.raises(ValueError, match=rf"decimals, this amount has {-exponent}$"):
-            to_minor(Decimal(f"1e{exponent}"), currency)
+            to_minor(Decimal(f"1e{exponent}"), currency, DECIMALS[currency])
 
 
 @pytest.mark.parametrize("currency", sorted(DECIMALS))

@@ -1,0 +1,36 @@
+"""POST /payment/{paymentId}/refund: give money back, once for every Idempotency-Key."""
+
+from http import HTTPStatus
+
+from refund_payment.request import RefundRequest
+from shared.api.body import parse
+from shared.api.handlers import api_call
+from shared.api.request import Request
+from shared.api.response import Response, respond
+from shared.operations import operations
+from shared.payments import commands, ids
+from shared.payments.shown import refund_json
+from shared.prime import prime
+from shared.store.payments import payments
+
+
+@api_call
+def handler(request: Request) -> Response:
+    """Take a `RefundRequest`; answer 201 with the refund, 202 while the outcome is not known."""
+    key = request.required_idempotency_key
+    asked_for = parse(RefundRequest, request.json(default={}))
+    payment = payments().get(request.payment_id, request.caller.reach)
+    command = commands.refund(key, asked_for.amount, asked_for.reason)
+    done = operations().run(payment, command, request.if_match)
+    refund_id = ids.refund_id(payment.payment_id, key)
+    return respond(
+        refund_json(done.payment, refund_id),
+        HTTPStatus.CREATED,
+        {"ETag": f'"{done.payment.version}"'},
+        {"paymentId": payment.payment_id, "refundId": refund_id},
+        is_replay=done.is_replay,
+        is_known=done.is_known,
+    )
+
+
+prime(lambda: payments().try_get())

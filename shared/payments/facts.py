@@ -1,0 +1,155 @@
+"""The one way in for what a gateway says: `apply(payment, facts)`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from shared.payments import lifecycle
+from shared.payments.clock import later, now
+from shared.payments.payment import MANUAL, MAX_HISTORY, Change, Operation, Payment, Refund
+
+FIRST_LOOK_SECONDS = 30
+"""How long an operation may be under way before it is taken up again: longer than any function."""
+
+LOOK_AGAIN_SECONDS = 60
+"""How soon a gateway is asked for the outcome of what it said is still going on."""
+
+
+@dataclass(frozen=True)
+class RefundFacts:
+    """What a gateway says of one refund: status is PENDING, SUCCEEDED or FAILED."""
+
+    refund_id: str
+    amount_minor: int
+    status: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a gateway says of a payment: everything that it knows, as of now.
+
+    Attributes:
+        state: a status of the life cycle, refunds apart.
+        captured_minor: what was captured, minor units.
+        refunds: every refund that it knows.
+        next_action, authorized_until, last_error, references: as a payment has them.
+        answers: the id of the operation that this is the definite answer to, if it is one.
+    """
+
+    state: str
+    captured_minor: int = 0
+    refunds: tuple[RefundFacts, ...] = ()
+    next_action: Mapping[str, str] | None = None
+    authorized_until: str | None = None
+    last_error: Mapping[str, str] | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
+    answers: str | None = None
+
+
+def apply(payment: Payment, facts: Facts) -> Payment:
+    """Return the payment with what its gateway says; the gateway's word overrules ours.
+
+    `revise` makes a change of it that can be kept.
+    """
+    for refund in facts.refunds:
+        payment = _with_refund(payment, refund)
+    operation = payment.operation
+    return replace(
+        payment,
+        state=facts.state,
+        captured_minor=facts.captured_minor,
+        next_action=facts.next_action,
+        authorized_until=facts.authorized_until,
+        last_error=facts.last_error,
+        references={**(payment.references or {}), **facts.references} or None,
+        operation=None if operation is None or _is_over(operation, facts) else operation,
+    )
+
+
+def abandon(payment: Payment) -> Payment:
+    """Return the payment without its operation, which did not happen and is not asked for again."""
+    operation = payment.operation
+    if operation and operation.refund_id and (refund := payment.refund(operation.refund_id)):
+        failed = replace(refund, status="FAILED", error="It did not happen", updated_at=now())
+        payment = payment.with_refund(failed)
+    return replace(payment, operation=None)
+
+
+def revise(before: Payment, after: Payment, cause: str) -> Payment:
+    """Return `after` as the next version of `before`, or `before` where nothing changed.
+
+    Status, history and due time follow from what is known.
+    """
+    if after == before:
+        return before
+    at = now()
+    status = lifecycle.status_of(
+        after.state,
+        after.captured_minor,
+        after.refunded_minor,
+        is_under_way=after.operation is not None and after.operation.kind != lifecycle.REFUND,
+    )
+    history = after.history
+    if status != before.status:
+        history = (*history[:1], *history[1:][-(MAX_HISTORY - 2) :], Change(status, at, cause))
+    after = replace(
+        after,
+        status=status,
+        history=history,
+        version=before.version + 1,
+        updated_at=at,
+        attempts=0,
+    )
+    return replace(after, due_at=_due_at(after))
+
+
+def _due_at(payment: Payment) -> str | None:
+    """Return when to ask the gateway again, unless it speaks first."""
+    if payment.gateway == MANUAL:
+        return None
+    if payment.operation:
+        return later(payment.operation.since, FIRST_LOOK_SECONDS)
+    is_refunding = any(refund.status == "PENDING" for refund in payment.refunds)
+    if is_refunding or payment.status == lifecycle.PROCESSING:
+        return later(payment.updated_at, LOOK_AGAIN_SECONDS)
+    if payment.status == lifecycle.AUTHORIZED and payment.authorized_until:
+        return later(payment.authorized_until, LOOK_AGAIN_SECONDS)
+    if payment.status == lifecycle.REQUIRES_ACTION:
+        expires_at = (payment.next_action or {}).get("expiresAt")
+        return later(expires_at or payment.updated_at, LOOK_AGAIN_SECONDS)
+    return None
+
+
+def _is_over(operation: Operation, facts: Facts) -> bool:
+    """Whether the facts decide the operation, though they may not be the answer to it."""
+    if facts.answers == operation.operation_id:
+        return True
+    is_ended = facts.captured_minor > 0 or facts.state in lifecycle.ENDS
+    match operation.kind:
+        case "start":
+            return facts.state != lifecycle.PENDING
+        case "complete":
+            return is_ended or facts.state == lifecycle.AUTHORIZED
+        case "refund":
+            return any(each.refund_id == operation.refund_id for each in facts.refunds)
+    return is_ended
+
+
+def _with_refund(payment: Payment, facts: RefundFacts) -> Payment:
+    known = payment.refund(facts.refund_id)
+    at = now()
+    if known is None:  # made at the gateway, not here
+        new = Refund(facts.refund_id, facts.amount_minor, facts.status, at, at, error=facts.error)
+        return payment.with_refund(new)
+    said = (facts.amount_minor, facts.status, facts.error)
+    if (known.amount_minor, known.status, known.error) == said:
+        return payment
+    return payment.with_refund(
+        replace(
+            known,
+            amount_minor=facts.amount_minor,
+            status=facts.status,
+            error=facts.error,
+            updated_at=at,
+        )
+    )
