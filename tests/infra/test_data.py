@@ -49,8 +49,9 @@ def test_people_sign_in_by_code_and_never_implicitly(stack: Stack) -> None:
     assert re.fullmatch(r"http://localhost:\d+/callback", stack.outputs["CallbackURL"])
 
 
-def test_services_have_a_secret_and_no_way_to_sign_in(stack: Stack) -> None:
-    services = stack.all("AWS::Cognito::UserPoolClient")["ServicesClient"]["Properties"]
+@pytest.mark.parametrize("name", ["ServicesClient", "ManageClient"])
+def test_services_have_a_secret_and_no_way_to_sign_in(stack: Stack, name: str) -> None:
+    services = stack.all("AWS::Cognito::UserPoolClient")[name]["Properties"]
 
     assert services["AllowedOAuthFlows"] == ["client_credentials"]
     assert services["GenerateSecret"] is True
@@ -72,8 +73,23 @@ def test_the_clients_scopes_are_the_resource_servers(stack: Stack) -> None:
     server = stack.one("AWS::Cognito::UserPoolResourceServer")
     scopes = {f"{server['Identifier']}/{scope['ScopeName']}" for scope in server["Scopes"]}
 
-    for client in stack.all("AWS::Cognito::UserPoolClient").values():
-        assert scopes <= set(client["Properties"]["AllowedOAuthScopes"]) <= scopes | {"openid"}
+    offered = {
+        name: set(client["Properties"]["AllowedOAuthScopes"]) - {"openid"}
+        for name, client in stack.all("AWS::Cognito::UserPoolClient").items()
+    }
+    assert set.union(*offered.values()) == scopes
+    # A user may ask for every scope that the people's client offers.
+    manage = {"payments/manage"}
+    assert offered.pop("ManageClient") == manage
+    assert all(each == scopes - manage for each in offered.values())
+
+
+@pytest.mark.parametrize(("setting", "is_on"), [("true", True), ("false", False)])
+def test_a_password_gets_a_token_where_that_is_switched_on(setting: str, is_on: bool) -> None:
+    clients = deployed(PasswordSignIn=setting).all("AWS::Cognito::UserPoolClient")
+    flows = clients["PeopleClient"]["Properties"]["ExplicitAuthFlows"]
+
+    assert {"ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH"}.isdisjoint(flows) != is_on
 
 
 def test_the_login_pages_are_finished(stack: Stack) -> None:
