@@ -1,7 +1,7 @@
 """What a million payments cost on AWS, worked out from published prices: `python -m tools.costs`.
 
-A payment is one create and one read. Free tiers are left out. The table stands in README.md,
-where a test holds it to this one. The prices were held against public copies of the pages named,
+A payment is one create and one read. Free tiers are left out. The table stands in
+docs/costs.md, where a test holds it to this one. The prices were held against public copies of the pages named,
 the youngest of September 2026; not against the live pages.
 """
 
@@ -46,7 +46,12 @@ def lines() -> list[tuple[str, str, float]]:
         ("API Gateway", "api", CALLS, f"{CALLS:,} calls"),
         ("Lambda, requests", "invoke", CALLS, f"{CALLS:,} requests"),
         ("Lambda, time", "compute", seconds, f"{seconds:,.0f} GB-seconds at {BILLED_MS} ms"),
-        ("DynamoDB, writes", "write", CALLS / 2 * ITEM_KB, "1 unit each, up to 1 KB"),
+        (
+            "DynamoDB, creates",
+            "write",
+            CALLS / 2 * 2 * ITEM_KB,
+            "2 units each: the payment and its place in the list, up to 1 KB",
+        ),
         ("DynamoDB, reads", "read", CALLS / 2, "1 unit each, consistent, up to 4 KB"),
         ("CloudWatch Logs", "logs", log_gb, f"{log_gb:.1f} GB"),
         ("X-Ray", "trace", CALLS * TRACED, f"{TRACED:.0%} of the calls"),
