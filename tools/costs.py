@@ -1,7 +1,7 @@
 """What a million payments cost on AWS, worked out from published prices: `python -m tools.costs`.
 
-A payment is one create and one read. Free tiers are left out. The table stands in
-docs/costs.md, where a test holds it to this one. The prices were held against public copies of the pages named,
+A payment is one create and one read. Free tiers are left out. The table stands in docs/costs.md,
+where a test holds it to this one. The prices were held against public copies of the pages named,
 the youngest of September 2026; not against the live pages.
 """
 
