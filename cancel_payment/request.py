@@ -1,6 +1,6 @@
 """The body of POST /payment/{paymentId}/cancel."""
 
-from shared.api.body import Body, FreeText
+from shared.api.fields import Body, FreeText
 
 
 class CancelRequest(Body):

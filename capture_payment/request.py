@@ -1,6 +1,6 @@
 """The body of POST /payment/{paymentId}/capture."""
 
-from shared.api.body import Amount, Body
+from shared.api.fields import Amount, Body
 
 
 class CaptureRequest(Body):

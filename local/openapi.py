@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from create_payment.request import MAX_METADATA, PaymentRequest
+from create_payment.request import PaymentRequest
+from create_payment.rules import MAX_METADATA
 from local import LocalError
 from local.refusal import body_of
 from local.stack import SIGN_IN_SCOPE, Function, GatewayResponse, Route, api, functions

@@ -1,6 +1,6 @@
 """The body of POST /payment/{paymentId}/refund."""
 
-from shared.api.body import Amount, Body, FreeText
+from shared.api.fields import Amount, Body, FreeText
 
 
 class RefundRequest(Body):

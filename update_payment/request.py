@@ -4,17 +4,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from shared.api.body import Body
-from shared.payments.lifecycle import STATUSES
-
-
-def _status(text: str) -> str:
-    if text not in STATUSES:
-        raise ValueError(f"must be one of {', '.join(STATUSES)}")
-    return text
+from shared.api.fields import Body
+from shared.payments.lifecycle import known_status
 
 
 class UpdateRequest(Body):
     """What happened to a payment whose money moves elsewhere."""
 
-    status: Annotated[str, AfterValidator(_status)]
+    status: Annotated[str, AfterValidator(known_status)]

@@ -1,41 +1,21 @@
 """A JSON body as a Pydantic model; what is wrong with it, in the words of this API."""
 
-from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    PlainValidator,
-    StringConstraints,
-    ValidationError,
-)
+from pydantic_core import ValidationError
 
 from shared.errors import FieldError, InvalidRequest
-from shared.payments.cards import refuse_card_number
-from shared.payments.money import parse_amount
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+    from shared.api.fields import Body
 
 MAX_FIELDS = 50
 """With more fields than this, an answer that lists the unknown ones would only repeat the body."""
 
 
-class Body(BaseModel):
-    """The base of every request body. An optional field that is null is a field left out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-FreeText = Annotated[str, StringConstraints(max_length=255), AfterValidator(refuse_card_number)]
-"""Words of the client's own, such as a description or a reason."""
-
-Amount = Annotated[Decimal, PlainValidator(parse_amount)]
-"""Major units of the payment's currency, exact, greater than zero."""
-
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound="Body")
 
 # Pydantic's error types, in the words of this API.
 _MESSAGES = {
@@ -69,7 +49,7 @@ def parse(model: type[B], document: object) -> B:
         raise InvalidRequest(*(_field_error(model, each) for each in wrong)) from None
 
 
-def _field_error(model: type[Body], error: "ErrorDetails") -> FieldError:
+def _field_error(model: "type[Body]", error: "ErrorDetails") -> FieldError:
     message = _MESSAGES.get(error["type"], "is not valid")
     message = message.format(fields=_fields(model), **error.get("ctx", {}))
     path = list(map(str, error["loc"]))
@@ -79,6 +59,6 @@ def _field_error(model: type[Body], error: "ErrorDetails") -> FieldError:
     return FieldError(".".join(path) or "body", message)
 
 
-def _fields(model: type[Body]) -> str:
-    names = sorted(field.alias or name for name, field in model.model_fields.items())
+def _fields(model: "type[Body]") -> str:
+    names = sorted(model.names())
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "none"

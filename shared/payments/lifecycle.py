@@ -63,6 +63,17 @@ ENDS = frozenset({FAILED, CANCELED, EXPIRED})
 PAID = frozenset({CAPTURED, PARTIALLY_REFUNDED, REFUNDED})
 
 
+def known_status(text: str) -> str:
+    """Return a status.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text not in STATUSES:
+        raise ValueError(f"must be one of {', '.join(STATUSES)}")
+    return text
+
+
 def may_become(status: str, cause: str | None = None) -> list[str]:
     """Return what a payment may become by one call of the API, or by any of them."""
     return [

@@ -11,7 +11,8 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from create_payment.request import MAX_METADATA, PaymentRequest
+from create_payment.request import PaymentRequest
+from create_payment.rules import MAX_METADATA
 from local import LocalError, openapi
 from local.__main__ import main
 from local.template import Template

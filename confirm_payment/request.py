@@ -1,0 +1,7 @@
+"""The body of POST /payment/{paymentId}/confirm."""
+
+from shared.api.fields import Body
+
+
+class ConfirmRequest(Body):
+    """Nothing: a payment says all that its gateway needs."""
