@@ -80,7 +80,7 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tools.functions
 	$(BIN)/cfn-lint template.yaml .github/oidc.yaml
 	$(BIN)/python -m local openapi --check
 
