@@ -1,6 +1,5 @@
 """Fixtures for every test: an environment like a function's, events like API Gateway's."""
 
-import copy
 import io
 import json
 import re
@@ -146,9 +145,9 @@ class Client:
         return call(get_payment, event)
 
 
-def proxy_event(name: str, user: str | None = None) -> dict[str, Any]:
-    """Return the sample event, from `user` where one is named."""
-    event: dict[str, Any] = copy.deepcopy(json.loads((ROOT / f"events/{name}.json").read_text()))
+def proxy_event(function: str, user: str | None = None, name: str = "default") -> dict[str, Any]:
+    """Return a sample event of the function, from `user` where one is named."""
+    event: dict[str, Any] = json.loads((ROOT / f"events/{function}/{name}.json").read_text())
     if user:
         event["requestContext"]["authorizer"]["claims"]["sub"] = user
     return event
