@@ -153,14 +153,14 @@ def proxy_event(function: str, user: str | None = None, name: str = "default") -
     return event
 
 
-def call(handler: Callable[..., Any], event: dict[str, Any]) -> Response:
+def call(handler: Callable[..., Any], event: dict[str, Any], seconds: float = 60) -> Response:
     """Send the event through JSON, as Lambda does, and return what API Gateway would send.
 
     Every line that the call logs is searched, in every test.
     """
     written: io.StringIO = log.logger().registered_handler.stream
     start = len(written.getvalue())
-    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), Context())))
+    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), Context(seconds))))
     assert_nothing_private(written.getvalue()[start:], event)
     assert answer["statusCode"] < 400 or not has_card_number(answer["body"]), answer
     assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}

@@ -5,12 +5,13 @@
     @stream        each record of a DynamoDB stream
     @schedule      a run of a schedule
 
-Every invocation is one line of the log. An HTTP call is answered whatever happens: an error that
-`shared.api.problems` knows as its problem, any other as a defect, whose stack goes to the log.
+Every invocation is one line of the log, and ends before the function's timeout. An HTTP call is
+answered whatever happens: an error that `shared.api.problems` knows as its problem, any other as a
+defect, whose stack goes to the log.
 """
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -44,16 +45,18 @@ def stream(handler: Callable[[Mapping[str, Any]], None]) -> LambdaHandler:
     """
 
     @wraps(handler)
-    def lambda_handler(event: Event, context: Context) -> dict[str, Any]:  # noqa: ARG001
-        log = _Line(stream=handler.__module__)
-        for done, record in enumerate(event["Records"]):
+    def lambda_handler(event: Event, context: Context) -> dict[str, Any]:
+        log = _Line(function=handler.__module__.removesuffix(".app"))
+        records = event["Records"]
+        for done, record in enumerate(records):
             try:
-                handler(record["dynamodb"])
+                within(context, partial(handler, record))
             except Exception as error:  # noqa: BLE001 - the boundary: Lambda sends it again
-                log.defect(error)
-                log.write(records=done, status="failed")
-                return {"batchItemFailures": [{"itemIdentifier": _sequence_number(record)}]}
-        log.write(records=len(event["Records"]), status="done")
+                log.fail(error)
+                log.write(status="failed", records=done)
+                failed = record["dynamodb"]["SequenceNumber"]
+                return {"batchItemFailures": [{"itemIdentifier": failed}]}
+        log.write(status="done", records=len(records))
         return {"batchItemFailures": []}
 
     return lambda_handler
@@ -68,13 +71,14 @@ def schedule(handler: Callable[[Callable[[], float]], Mapping[str, object]]) -> 
 
     @wraps(handler)
     def lambda_handler(event: Event, context: Context) -> dict[str, Any]:  # noqa: ARG001
-        log = _Line(schedule=handler.__module__)
+        log = _Line(function=handler.__module__.removesuffix(".app"))
         try:
-            log.write(**handler(lambda: seconds_left(context)), status="done")
+            done = within(context, partial(handler, partial(seconds_left, context)))
         except Exception as error:
-            log.defect(error)
+            log.fail(error)
             log.write(status="failed")
             raise
+        log.write(status="done", **done)
         return {}
 
     return lambda_handler
@@ -95,13 +99,8 @@ def _http(handler: Callable[[R], Response], make_request: Callable[[Event], R]) 
         try:
             response = within(context, answer)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client gets an answer
+            log.fail(error)
             response = to_response(error, public.trace_id)
-            problem = problem_of(error)
-            if problem is DEFECT:
-                log.defect(error)
-            elif error.__cause__:
-                log.add(cause=repr(error.__cause__))
-            count("CallsRefused", reason=problem.name)
         log.write(status=response.status.value, **response.log)
         return {
             "statusCode": response.status.value,
@@ -129,15 +128,15 @@ class _Line:
     def add(self, **entry: object) -> None:
         self._entry |= entry
 
-    def defect(self, error: Exception) -> None:
-        """Log a defect on a line of its own, where its stack shows."""
-        logger().error("defect", extra={**self._entry, "stack": stack(error)})
+    def fail(self, error: Exception) -> None:
+        """Count an error; note its cause, or a defect's stack, on a line of its own."""
+        problem = problem_of(error)
+        if problem is DEFECT:
+            logger().error("defect", extra={**self._entry, "stack": stack(error)})
+        elif error.__cause__:
+            self.add(cause=repr(error.__cause__))
+        count("CallsRefused", reason=problem.name)
 
     def write(self, **entry: object) -> None:
         milliseconds = round((perf_counter() - self._start) * 1000, 3)
         logger().info("call", extra={**self._entry, **entry, "durationMs": milliseconds})
-
-
-def _sequence_number(record: Mapping[str, Any]) -> str:
-    number: str = record["dynamodb"]["SequenceNumber"]
-    return number
