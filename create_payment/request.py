@@ -10,12 +10,14 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
 )
+from typing_extensions import TypeAliasType
 
 from shared.api.body import Body
 from shared.payments import money
 from shared.payments.cards import refuse_card_number
 
 MAX_METADATA = 20  # entries
+NO_CARD_NUMBER = "without card numbers, which are refused"
 
 
 def _minor_units(value: object, info: ValidationInfo) -> int:
@@ -25,13 +27,15 @@ def _minor_units(value: object, info: ValidationInfo) -> int:
 
 
 def _few_entries(value: object) -> object:
-    if value is None:
-        return {}
     # Counted before the entries are looked at: the time to refuse does not grow with their number.
     if isinstance(value, dict) and len(value) > MAX_METADATA:
         raise ValueError(f"must have at most {MAX_METADATA} entries, this has {len(value)}")
     return value
 
+
+# Named, so that the OpenAPI document has them by these names (shared/api/openapi.yaml).
+Amount = TypeAliasType("Amount", Annotated[int, PlainValidator(_minor_units)])
+Currency = TypeAliasType("Currency", Annotated[str, PlainValidator(money.parse_currency)])
 
 Description = Annotated[str, StringConstraints(max_length=255), AfterValidator(refuse_card_number)]
 MetadataKey = Annotated[
@@ -40,12 +44,17 @@ MetadataKey = Annotated[
 MetadataValue = Annotated[
     str, StringConstraints(max_length=500), AfterValidator(refuse_card_number)
 ]
+Metadata = Annotated[
+    dict[MetadataKey, MetadataValue],
+    Field(max_length=MAX_METADATA),
+    BeforeValidator(_few_entries),
+]
 
 
 class PaymentRequest(Body):
     """A payment to create. An optional field that is null is left out."""
 
-    currency: Annotated[str, PlainValidator(money.parse_currency)]
-    amount_minor: Annotated[int, PlainValidator(_minor_units)] = Field(alias="amount")
-    description: Description | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], BeforeValidator(_few_entries)] = Field({})
+    currency: Currency
+    amount_minor: Amount = Field(alias="amount")
+    description: Description | None = Field(None, description=f"Free text, {NO_CARD_NUMBER}.")
+    metadata: Metadata | None = Field(None, description=f"Entries of your own, {NO_CARD_NUMBER}.")

@@ -73,10 +73,11 @@ def new_payment(
     amount_minor: int,
     currency: str,
     description: str | None,
-    metadata: dict[str, str],
+    metadata: dict[str, str] | None,
 ) -> Payment:
     """Return a payment to create: the owner's, pending, from now."""
     created_at = now()
+    metadata = metadata or {}
     asked_for = [amount_minor, currency, description, sorted(metadata.items())]
     return Payment(
         payment_id=new_payment_id(owner, idempotency_key),
