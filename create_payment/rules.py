@@ -26,8 +26,6 @@ def few_entries(value: object) -> object:
 
     They are counted before they are looked at: the time to refuse does not grow with their number.
     """
-    if value is None:
-        return {}
     if isinstance(value, dict) and len(value) > MAX_METADATA:
         raise ValueError(f"must have at most {MAX_METADATA} entries, this has {len(value)}")
     return value

@@ -1,4 +1,4 @@
-"""The laptop's commands: `python -m local serve`, `token`, `openapi` and others."""
+"""The laptop's commands: `python -m local serve`, `start-api` and `token`."""
 
 import argparse
 import os
@@ -50,12 +50,6 @@ def _parser() -> argparse.ArgumentParser:
     # An authorization code of Cognito's is good for five minutes as well.
     command.add_argument("--time-limit", type=float, metavar="SECONDS", default=300)
     command.set_defaults(run=_token)
-
-    command = commands.add_parser("openapi", help="write the OpenAPI document")
-    command.add_argument("--check", action="store_true", help="only say whether it is stale")
-    command.add_argument("--template", type=Path, default=Path("template.yaml"))
-    command.add_argument("--file", type=Path, default=Path("docs/openapi.json"))
-    command.set_defaults(run=_openapi)
     return parser
 
 
@@ -73,18 +67,6 @@ def _start_api(options: argparse.Namespace) -> None:
     from local.sam import start_api  # noqa: PLC0415
 
     start_api(options.template.absolute(), options.port, options.dynamodb)
-
-
-def _openapi(options: argparse.Namespace) -> None:
-    from local import openapi  # noqa: PLC0415
-    from local.template import Template  # noqa: PLC0415
-
-    template = Template(options.template.absolute())
-    if options.check:
-        openapi.check(options.file, template)
-    else:
-        options.file.parent.mkdir(exist_ok=True)
-        options.file.write_text(openapi.text(template), encoding="utf-8")
 
 
 def _token(options: argparse.Namespace) -> None:

@@ -75,7 +75,7 @@ def calls(
     """Return a call of each route, after making the first: the others may read what it made.
 
     Those that create something come first. A function's sample event is
-    `events/<package of its handler>.json`; it may have none.
+    `events/<package of its handler>/default.json`; it may have none.
     """
     samples = [
         _sample(route, functions[route.target], events)
@@ -94,7 +94,7 @@ def scan(url: str, table: str) -> str:
 
 def _sample(route: Route, function: Function, events: Path) -> Sample:
     package = function.handler.replace("/", ".").split(".")[0]
-    file = events / f"{package}.json"
+    file = events / package / "default.json"
     event = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return Sample(
         method=route.method,

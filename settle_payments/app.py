@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from shared.api.handlers import schedule
+from shared.api.events import schedule
 from shared.operations import operations
 from shared.payments.clock import now
 from shared.store.payments import payments

@@ -1,6 +1,5 @@
 """Fixtures for every test: an environment like a function's, events like API Gateway's."""
 
-import copy
 import io
 import json
 import re
@@ -174,22 +173,22 @@ class Client:
         return call(get_payment, event)
 
 
-def proxy_event(name: str, user: str | None = None) -> dict[str, Any]:
-    """Return the sample event, from `user` where one is named."""
-    event: dict[str, Any] = copy.deepcopy(json.loads((ROOT / f"events/{name}.json").read_text()))
+def proxy_event(function: str, user: str | None = None, name: str = "default") -> dict[str, Any]:
+    """Return a sample event of the function, from `user` where one is named."""
+    event: dict[str, Any] = json.loads((ROOT / f"events/{function}/{name}.json").read_text())
     if user:
         event["requestContext"]["authorizer"]["claims"]["sub"] = user
     return event
 
 
-def call(handler: Callable[..., Any], event: dict[str, Any]) -> Response:
+def call(handler: Callable[..., Any], event: dict[str, Any], seconds: float = 60) -> Response:
     """Send the event through JSON, as Lambda does, and return what API Gateway would send.
 
     Every line that the call logs is searched, in every test.
     """
     written: io.StringIO = log.logger().registered_handler.stream
     start = len(written.getvalue())
-    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), Context())))
+    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), Context(seconds))))
     assert_nothing_private(written.getvalue()[start:], event)
     assert answer["statusCode"] < 400 or not has_card_number(answer["body"]), answer
     assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}

@@ -30,6 +30,9 @@ ARCHITECTURE = platform.machine().replace("aarch64", "arm64")
 WHERE_LAMBDA_UNPACKS = "/var/task"
 IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in its container
 
+# Of ours: YAML holds the words that document an operation.
+NOT_SHIPPED = shutil.ignore_patterns("__pycache__", ".*", "*.yaml")
+
 # Files of a distribution that no function reads. METADATA is how Amazon Inspector and its like know
 # what is in a package.
 LEFT_OUT = re.compile(
@@ -53,12 +56,10 @@ class Target(NamedTuple):
 def main(function: str, artifacts: Path) -> None:
     """Fill `artifacts` with the package of the template's `function`."""
     target = _target(function, artifacts)
-    folder = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", function.removesuffix("Function")).lower()
+    folder = folder_of(function)
     _say(f"{function}: {folder}/ for Python {target.python} on {target.machine}")
     for name in (folder, "shared"):
-        shutil.copytree(
-            ROOT / name, artifacts / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
-        )
+        shutil.copytree(ROOT / name, artifacts / name, ignore=NOT_SHIPPED)
     with tempfile.TemporaryDirectory() as site:
         _install(target, Path(site))
         for distribution in _needed(_imports(folder), Path(site)):
@@ -66,6 +67,11 @@ def main(function: str, artifacts: Path) -> None:
     _compile(target, artifacts)
     for path in artifacts.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)  # whatever the umask: Lambda's user reads it
+
+
+def folder_of(function: str) -> str:
+    """Return the folder of the template's function: create_payment of CreatePaymentFunction."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", function.removesuffix("Function")).lower()
 
 
 def _target(function: str, artifacts: Path) -> Target:

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from tools.build import ARCHITECTURE, ROOT, interpreter
+from tools.functions import handlers
 
 BIN = Path(sys.executable).parent
 HOME = ROOT / ".venv/packaged"
-FUNCTIONS = ["CreatePaymentFunction", "GetPaymentFunction"]
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     sam += ["--parameter-overrides", f"Architecture={ARCHITECTURE}"]
     subprocess.run(sam, check=True, cwd=ROOT, env=environment, capture_output=True)
 
-    path = " ".join([*(str(build / function) for function in FUNCTIONS), "."])
+    path = " ".join([*(str(build / function) for function in handlers()), "."])
     tests = [str(HOME / "bin/pytest"), "-n", "auto", "-o", f"pythonpath={path}"]
     sys.exit(subprocess.run([*tests, "tests/integration"], check=False, cwd=ROOT).returncode)
 

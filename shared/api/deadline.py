@@ -45,18 +45,18 @@ class _Worker(Thread, Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         super().__init__(daemon=True)
         self._work = work
-        self._answers: list[T] = []
+        self._answer: T
         self._error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            self._answers.append(self._work())
+            self._answer = self._work()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             self._error = error
 
     def result(self) -> T:
+        if self.is_alive():
+            raise DeadlineExceeded
         if self._error:
             raise self._error
-        if not self._answers:
-            raise DeadlineExceeded
-        return self._answers[0]
+        return self._answer

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainValidator, StringConstraints
+from typing_extensions import TypeAliasType
 
 from shared.payments.cards import refuse_card_number
 from shared.payments.money import parse_amount
@@ -25,8 +26,11 @@ class Body(BaseModel):
         return [field.alias or name for name, field in cls.model_fields.items()]
 
 
+NO_CARD_NUMBER = "without card numbers, which are refused"
+
 FreeText = Annotated[str, StringConstraints(max_length=255), AfterValidator(refuse_card_number)]
 """Words of the client's own, such as a description or a reason."""
 
-Amount = Annotated[Decimal, PlainValidator(parse_amount)]
+# Named, so that the OpenAPI document has it by this name (shared/api/openapi.yaml).
+Amount = TypeAliasType("Amount", Annotated[Decimal, PlainValidator(parse_amount)])
 """Major units of the payment's currency, exact, greater than zero."""

@@ -50,8 +50,9 @@ class PublicRequest:
         self.route = f"{event.get('httpMethod')} {event.get('resource')}"
 
     def headers(self, name: str) -> list[str]:
-        """Return every value of a header; its name, in lower case here, comes in any case."""
+        """Return every value of a header, whose name is sent in any case."""
         headers: Mapping[str, list[str]] = self._event.get("multiValueHeaders") or {}
+        name = name.lower()
         return [value for key, values in headers.items() if key.lower() == name for value in values]
 
     def header(self, name: str) -> str | None:
@@ -60,7 +61,7 @@ class PublicRequest:
         Raises:
             InvalidRequest: it is sent twice.
         """
-        return _one(name, self.headers(name.lower()), "must be sent once")
+        return _one(name, self.headers(name), "must be sent once")
 
     def query(self, name: str) -> str | None:
         """Return the query parameter, None where it is not given.

@@ -33,6 +33,14 @@ class Stack(Template):
         return properties
 
     @property
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """Return the properties of every function by its name."""
+        return {
+            name: function["Properties"]
+            for name, function in self.all("AWS::Lambda::Function").items()
+        }
+
+    @property
     def kinds(self) -> set[str]:
         return {resource["Type"] for resource in self._template["Resources"].values()}
 

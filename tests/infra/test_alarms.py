@@ -12,21 +12,36 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 
 
 def dimensions(alarm: dict[str, list[dict[str, str]]]) -> dict[str, str]:
-    return {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+    return {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
 
 
-def test_every_function_is_watched_where_releases_go(stack: Stack) -> None:
-    watched = {
-        (alarm["Properties"]["MetricName"], dimensions(alarm["Properties"])["Resource"])
-        for alarm in stack.all("AWS::CloudWatch::Alarm").values()
-        if alarm["Properties"]["Namespace"] == "AWS/Lambda"
-    }
+def test_a_crash_of_any_function_is_counted_from_its_report_and_watched(stack: Stack) -> None:
+    """Lambda writes a report in JSON for each invocation, with a level of INFO or WARN."""
+    crashes = stack.one("AWS::Logs::MetricFilter")
+    assert crashes["FilterPattern"] == (
+        '{ $.type = "platform.report" && $.record.status != "success" }'
+    )
+    for function in stack.functions.values():
+        logging = {"LogFormat": "JSON", "LogGroup": crashes["LogGroupName"]}
+        assert function["LoggingConfig"] == logging
 
-    assert watched == {
-        (metric, f"{function}:live")
-        for function in stack.all("AWS::Lambda::Function")
-        for metric in ("Errors", "Throttles")
-    }
+    [counted] = crashes["MetricTransformations"]
+    alarm = stack.all("AWS::CloudWatch::Alarm")["CrashesAlarm"]["Properties"]
+    assert counted["MetricValue"] == "1"
+    assert stack.one("AWS::ApiGateway::RestApi")["Name"] in alarm["Namespace"]  # no other stack's
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == (
+        *(counted["MetricNamespace"], counted["MetricName"], "Sum", 0),
+    )
+
+
+def test_a_throttled_function_is_watched_where_the_limit_is_the_accounts(stack: Stack) -> None:
+    alarm = stack.all("AWS::CloudWatch::Alarm")["ThrottlesAlarm"]["Properties"]
+
+    assert (alarm["Namespace"], alarm["MetricName"], dimensions(alarm)) == (
+        *("AWS/Lambda", "Throttles", {}),
+    )
+    for function in stack.functions.values():
+        assert "ReservedConcurrentExecutions" not in function  # a limit of its own
 
 
 def test_the_stage_is_watched_for_failures_and_slowness(stack: Stack) -> None:
@@ -44,8 +59,10 @@ def test_the_stage_is_watched_for_failures_and_slowness(stack: Stack) -> None:
 def test_defects_and_a_failing_store_are_watched_by_the_names_that_are_counted(
     stack: Stack,
 ) -> None:
-    function = stack.all("AWS::Lambda::Function")["CreatePaymentFunction"]["Properties"]
-    service = function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    [service] = {
+        function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+        for function in stack.functions.values()
+    }
     watched = {
         name: dimensions(alarm["Properties"])
         for name, alarm in stack.all("AWS::CloudWatch::Alarm").items()

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tools.build import folder_of
+from tools.functions import handlers
 
 BIN = Path(sys.executable).parent
-FUNCTIONS = {"CreatePaymentFunction": "create_payment", "GetPaymentFunction": "get_payment"}
+FUNCTIONS = {function: folder_of(function) for function in handlers()}
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 

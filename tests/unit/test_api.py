@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.api import handlers
+from shared.api import line
 from shared.api.handlers import api_call
 from shared.api.problems import PROBLEMS
 from shared.api.request import Request
@@ -244,7 +244,7 @@ def test_a_call_is_one_log_line_with_ids_and_no_content(logs: io.StringIO) -> No
 def test_the_time_of_a_call_is_logged_in_milliseconds(
     logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "perf_counter", iter([10.0, 10.0123456]).__next__)
+    monkeypatch.setattr(line, "perf_counter", iter([10.0, 10.0123456]).__next__)
 
     call(who_is_calling, proxy_event("create_payment"))
 

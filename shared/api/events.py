@@ -1,0 +1,96 @@
+"""The ways in that nobody waits for: a decorator for each makes a Lambda handler.
+
+    @stream        each record of a DynamoDB stream
+    @schedule      the jobs of a run of a schedule
+
+Every invocation is one line of the log, and ends before the function's timeout.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
+from threading import BoundedSemaphore
+from typing import Any
+
+from shared.api.deadline import Context, seconds_left, within
+from shared.api.line import Line
+from shared.api.problems import DEFECT, problem_of
+from shared.api.request import Event
+
+WORKERS = 8
+"""Jobs of a schedule that run at a time."""
+
+JOB_SECONDS = 8
+"""How long one job may take."""
+
+EventHandler = Callable[[Event, Context], dict[str, Any]]
+
+
+def stream(handler: Callable[[Mapping[str, Any]], None]) -> EventHandler:
+    """Make a Lambda handler of a function that takes one record of a DynamoDB stream.
+
+    The records come in order. The first one that fails ends the batch, which Lambda sends again
+    from there (DynamoDB Developer Guide, "Partial batch response"; the event source mapping needs
+    ReportBatchItemFailures).
+    """
+
+    @wraps(handler)
+    def lambda_handler(event: Event, context: Context) -> dict[str, Any]:
+        log = Line(function=handler.__module__.removesuffix(".app"))
+        records = event["Records"]
+        for done, record in enumerate(records):
+            try:
+                within(context, partial(handler, record))
+            except Exception as error:  # noqa: BLE001 - the boundary: Lambda sends it again
+                log.fail(error)
+                log.write(status="failed", records=done)
+                failed = record["dynamodb"]["SequenceNumber"]
+                return {"batchItemFailures": [{"itemIdentifier": failed}]}
+        log.write(status="done", records=len(records))
+        return {"batchItemFailures": []}
+
+    return lambda_handler
+
+
+def schedule(handler: Callable[[], Iterable[Callable[[], object]]]) -> EventHandler:
+    """Make a Lambda handler of a function that yields jobs, for a schedule to run.
+
+    WORKERS jobs run at a time, and none begins with less than JOB_SECONDS left: what is not begun
+    is for the next run. A job that fails stops no other. A defect is raised at the end, so that
+    Lambda counts it.
+    """
+
+    @wraps(handler)
+    def lambda_handler(event: Event, context: Context) -> dict[str, Any]:  # noqa: ARG001
+        log = Line(function=handler.__module__.removesuffix(".app"))
+        begun = 0
+        failures: list[Exception] = []
+        free = BoundedSemaphore(WORKERS)
+
+        def run(job: Callable[[], object]) -> None:
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - the boundary: the other jobs go on
+                failures.append(error)
+            finally:
+                free.release()
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                for job in handler():
+                    free.acquire()
+                    if seconds_left(context) < JOB_SECONDS:
+                        break
+                    pool.submit(run, job)
+                    begun += 1
+            except Exception as error:  # noqa: BLE001 - what is begun goes on
+                failures.append(error)
+        for failure in failures:
+            log.fail(failure)
+        log.write(jobs=begun, failed=len(failures))
+        for failure in failures:
+            if problem_of(failure) is DEFECT:
+                raise failure
+        return {}
+
+    return lambda_handler
