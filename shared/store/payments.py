@@ -90,7 +90,8 @@ class PaymentRepository:
         )
         item = answer.get("Item", {})
         # One test for both, so that no clock tells a foreign payment from a missing one.
-        if item.get("owner", {}).get("S") != owner and (owner is not None or not item):
+        its_owner = item.get("owner", {}).get("S")
+        if its_owner is None or owner not in (None, its_owner):
             raise PaymentNotFound
         return from_item(item)
 

@@ -39,7 +39,17 @@ def test_every_route_takes_a_token_with_a_scope(stack: Stack) -> None:
         assert set(scopes(method)) <= offered | {SIGNED_IN}, path
         assert name == "GET" or "payments/read" not in scopes(method), path
     assert scopes(routes["POST", "/payment"]) == ["payments/write", SIGNED_IN]
-    assert scopes(routes["GET", "/payment"]) == ["payments/read", "payments/write", SIGNED_IN]
+    assert scopes(routes["GET", "/payment"]) == [
+        *("payments/read", "payments/write", "payments/manage", SIGNED_IN)
+    ]
+    changes = {path: scopes(routes["POST", path]) for _, path in routes if "/{paymentId}/" in path}
+    assert changes == {
+        "/payment/{paymentId}/confirm": ["payments/write", "payments/manage", SIGNED_IN],
+        "/payment/{paymentId}/cancel": ["payments/write", "payments/manage", SIGNED_IN],
+        "/payment/{paymentId}/capture": ["payments/manage"],
+        "/payment/{paymentId}/refund": ["payments/manage"],
+    }
+    assert scopes(routes["PATCH", "/payment/{paymentId}"]) == ["payments/manage"]
 
 
 def test_a_browser_asks_first_without_a_token(stack: Stack) -> None:
@@ -56,7 +66,7 @@ def test_a_browser_asks_first_without_a_token(stack: Stack) -> None:
             name for name, its_path in stack.routes if its_path == path
         }
         assert headers["Access-Control-Allow-Headers"] == {
-            *("Authorization", "Content-Type", "Idempotency-Key"),
+            *("Authorization", "Content-Type", "Idempotency-Key", "If-Match"),
         }
 
 

@@ -11,6 +11,7 @@ import pytest
 from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
 from samcli.yamlhelper import yaml_parse
 
+from shared.operations import Operations
 from shared.store.payments import PaymentRepository
 from tests.conftest import ROOT
 from tests.infra.conftest import Stack, deployed
@@ -36,18 +37,29 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 
 def operations(function: str) -> set[str]:
-    """Return DynamoDB's operations in the methods of the repository that the function's code names.
+    """Return DynamoDB's operations that the function's code reaches.
 
-    The names are in lower case, without underscores.
+    Its code names methods of the repository and of `Operations`, which name others. The operations'
+    names are in lower case, without underscores.
     """
-    source = "".join(path.read_text() for path in (ROOT / folder_of(function)).glob("*.py"))
-    return {
-        operation.replace("_", "").lower()
-        for method in re.findall(r"\bpayments\(\)\.(\w+)", source)
-        for operation in re.findall(
-            r'\.call\(\s*"(\w+)"', inspect.getsource(getattr(PaymentRepository, method))
-        )
-    }
+    code = "".join(path.read_text() for path in (ROOT / folder_of(function)).glob("*.py"))
+    todo = [(PaymentRepository, name) for name in re.findall(r"\bpayments\(\)\.(\w+)", code)]
+    todo += [(Operations, name) for name in re.findall(r"\boperations\(\)\.(\w+)", code)]
+    found, seen = set(), set()
+    while todo:
+        kind, name = todo.pop()
+        if (kind, name) in seen or not hasattr(kind, name):
+            continue
+        seen.add((kind, name))
+        source = inspect.getsource(getattr(kind, name))
+        found |= {
+            each.replace("_", "").lower() for each in re.findall(r'\.call\(\s*"(\w+)"', source)
+        }
+        todo += [(kind, each) for each in re.findall(r"self\.(\w+)\(", source)]
+        todo += [
+            (PaymentRepository, each) for each in re.findall(r"self\._payments\.(\w+)", source)
+        ]
+    return found
 
 
 def test_a_function_may_do_what_its_calls_of_the_store_do_and_no_more(stack: Stack) -> None:
@@ -61,6 +73,8 @@ def test_a_function_may_do_what_its_calls_of_the_store_do_and_no_more(stack: Sta
         assert allowed == operations(function), function
     assert operations("CreatePaymentFunction") == {"putitem"}
     assert operations("GetPaymentFunction") == {"getitem"}
+    assert operations("CapturePaymentFunction") == {"getitem", "updateitem"}
+    assert operations("SettlePaymentsFunction") == {"getitem", "query", "updateitem"}
 
 
 def test_every_permission_is_of_named_actions_on_named_resources(stack: Stack) -> None:
@@ -173,9 +187,9 @@ def test_a_changed_setting_is_a_new_version(tmp_path: Path) -> None:
     """SAM names a version by its function's text, in which AWS::LanguageExtensions, before it, has
     put the parameters' values. SAM CLI has a copy of that transform."""
 
-    def versions(origin: str, timeout: int = 10) -> set[str]:
+    def versions(origin: str, memory: int = 512) -> set[str]:
         template = yaml_parse((ROOT / "template.yaml").read_text())
-        template["Globals"]["Function"]["Timeout"] = timeout
+        template["Globals"]["Function"]["MemorySize"] = memory
         expanded = expand_language_extensions(template, {"AllowedOrigin": origin}, enabled=True)
         path = tmp_path / "template.json"
         path.write_text(json.dumps(expanded.expanded_template))
@@ -183,5 +197,5 @@ def test_a_changed_setting_is_a_new_version(tmp_path: Path) -> None:
 
     assert versions("https://one.example") == versions("https://one.example")
     assert versions("https://one.example").isdisjoint(versions("https://other.example"))
-    assert versions("https://one.example").isdisjoint(versions("https://one.example", timeout=9))
+    assert versions("https://one.example").isdisjoint(versions("https://one.example", memory=1024))
     assert len(versions("https://one.example")) == len(deployed().functions)

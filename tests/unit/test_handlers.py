@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from threading import Event
 from time import perf_counter
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from shared.api.handlers import api_call, public_call, schedule, stream
+from shared.api import events
+from shared.api.events import JOB_SECONDS, schedule, stream
+from shared.api.handlers import api_call, public_call
 from shared.api.request import PublicRequest, Request, refuse
 from shared.api.response import Response
 from shared.errors import DeadlineExceeded, StoreUnavailable
@@ -116,28 +119,79 @@ def test_a_batch_without_a_failure_is_done(logs: io.StringIO) -> None:
 
 
 def test_what_a_schedule_did_is_logged(logs: io.StringIO) -> None:
+    done: list[int] = []
+
     @schedule
-    def handler(seconds_left: Callable[[], float]) -> Mapping[str, object]:
-        return {"settled": 3, "left": seconds_left()}
+    def handler() -> Iterator[Callable[[], object]]:
+        yield from (partial(done.append, number) for number in range(20))
 
-    assert handler({}, Context(seconds=10)) == {}
+    assert handler({}, Context()) == {}
 
+    assert sorted(done) == list(range(20))
     [line] = entries(logs)
-    assert (line["status"], line["settled"], line["left"]) == ("done", 3, 9.5)
+    assert (line["jobs"], line["failed"]) == (20, 0)
     assert line["durationMs"] >= 0
 
 
-def test_a_schedule_that_fails_is_logged_and_lambda_is_told(logs: io.StringIO) -> None:
-    @schedule
-    def handler(_: Callable[[], float]) -> Mapping[str, object]:
-        raise StoreUnavailable from TimeoutError("192.0.2.1")
+def failing(error: Exception, done: list[int]) -> Any:
+    def fail() -> None:
+        raise error
 
-    with pytest.raises(StoreUnavailable):
-        handler({}, Context())
+    @schedule
+    def handler() -> Iterator[Callable[[], object]]:
+        yield fail
+        yield partial(done.append, 1)
+
+    return handler
+
+
+def test_a_job_that_fails_stops_no_other(logs: io.StringIO) -> None:
+    done: list[int] = []
+    error = StoreUnavailable()
+    error.__cause__ = TimeoutError("192.0.2.1")
+
+    failing(error, done)({}, Context())
 
     metric, line = entries(logs)
+    assert done == [1]
     assert metric["reason"] == "unavailable"
-    assert (line["status"], line["cause"]) == ("failed", "TimeoutError('192.0.2.1')")
+    assert (line["jobs"], line["failed"]) == (2, 1)
+    assert line["cause"] == "TimeoutError('192.0.2.1')"
+
+
+def test_lambda_is_told_of_a_defect_in_a_job(logs: io.StringIO) -> None:
+    done: list[int] = []
+
+    with pytest.raises(RuntimeError):
+        failing(RuntimeError("4242"), done)({}, Context())
+
+    assert done == [1]
+    assert entries(logs)[0]["message"] == "defect"
+    assert "4242" not in logs.getvalue()
+
+
+def test_jobs_that_cannot_be_found_are_a_failure(logs: io.StringIO) -> None:
+    @schedule
+    def handler() -> Iterator[Callable[[], object]]:
+        raise StoreUnavailable
+        yield
+
+    handler({}, Context())
+
+    assert entries(logs)[-1]["failed"] == 1
+
+
+def test_no_job_begins_without_the_time_to_end(logs: io.StringIO) -> None:
+    done: list[int] = []
+
+    @schedule
+    def handler() -> Iterator[Callable[[], object]]:
+        yield partial(done.append, 1)
+
+    handler({}, Context(seconds=JOB_SECONDS))
+
+    assert done == []
+    assert entries(logs)[0]["jobs"] == 0
 
 
 # --- The deadline: a context of 0.6 seconds leaves 0.1 to work in ---
@@ -177,9 +231,17 @@ def test_a_record_that_hangs_keeps_those_before_it(hang: Callable[[object], Any]
     }
 
 
-def test_a_schedule_that_hangs_fails_in_time(hang: Callable[[object], Any]) -> None:
+def test_a_schedule_that_hangs_fails_in_time(
+    hang: Callable[[object], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @schedule
+    def handler() -> Iterator[Callable[[], object]]:
+        yield partial(hang, None)
+
+    monkeypatch.setattr(events, "JOB_SECONDS", 0)
+
     with pytest.raises(DeadlineExceeded):
-        schedule(hang)({}, Context(seconds=0.6))
+        handler({}, Context(seconds=0.6))
 
 
 def test_a_call_without_time_left_is_not_waited_for(hang: Callable[[object], Any]) -> None:

@@ -12,14 +12,20 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from create_payment.request import MAX_METADATA, PaymentRequest
+from create_payment.request import PaymentRequest
+from create_payment.rules import MAX_METADATA
 from local.stack import GatewayResponse, Route, api
 from local.template import Template
 from shared.api.body import parse
 from shared.api.problems import PROBLEMS
+from shared.errors import StatusConflict
+from shared.payments import commands
 from shared.payments.currencies import DECIMALS
+from shared.payments.ids import is_payment_id
+from shared.payments.lifecycle import STATUSES
 from shared.payments.money import LIMIT_DIGITS
-from shared.payments.payment import is_payment_id, new_payment
+from shared.payments.payment import Change, Refund, new_payment
+from shared.payments.shown import payment_json, refund_json
 from tests.conftest import ROOT, call, proxy_event
 from tools import openapi
 from tools.functions import folders
@@ -69,7 +75,12 @@ def test_a_route_without_words_is_told_in_one_line(
 
 
 def test_every_error_is_described() -> None:
-    described = {status for operation in (POST, GET) for status in operation["responses"]}
+    described = {
+        status
+        for methods in DOCUMENT["paths"].values()
+        for operation in methods.values()
+        for status in operation["responses"]
+    }
     assert {str(problem.status.value) for problem in PROBLEMS.values()} <= described
     assert {"401", "403", "404", "413", "415", "422", "429", "500", "503", "504"} <= described
 
@@ -124,13 +135,50 @@ def test_a_payment_has_the_fields_that_are_described() -> None:
     )
     made = replace(
         payment,
+        history=(Change("PENDING", example["createdAt"], "create"),),
         payment_id=example["paymentId"],
         created_at=example["createdAt"],
         updated_at=example["updatedAt"],
     )
 
-    assert list(schema["properties"]) == schema["required"] == list(json.loads(made.to_json()))
-    assert json.loads(made.to_json()) == example
+    assert json.loads(payment_json(made)) == example
+    whole = replace(made, return_url="https://x.example", cancellation_reason="x")
+    assert set(schema["properties"]) == set(json.loads(payment_json(whole, with_owner=True)))
+    in_a_list = set(json.loads(payment_json(made, in_list=True)))
+    assert set(schema["required"]) == in_a_list == set(example) - {"refunds", "history"}
+
+
+def test_a_refund_has_the_fields_that_are_described() -> None:
+    schema = SCHEMAS["Refund"]
+    [example] = schema["examples"]
+    then = example["createdAt"]
+    refund = Refund(example["refundId"], 425, "SUCCEEDED", then, then, reason="Damaged")
+    payment = new_payment("somebody", None, amount_minor=1050, currency="USD")
+    payment = replace(payment, payment_id=example["paymentId"]).with_refund(refund)
+
+    assert json.loads(refund_json(payment, example["refundId"])) == example
+    assert set(schema["properties"]) == set(schema["required"]) == set(example)
+
+
+COMMANDS = {
+    "cancel_payment": commands.cancel(None),
+    "capture_payment": commands.capture(None),
+    "confirm_payment": commands.confirm,
+    "refund_payment": commands.refund("key", None, None),
+    "update_payment": commands.update("CAPTURED"),
+}
+
+
+@pytest.mark.parametrize("function", sorted(COMMANDS))
+def test_an_example_of_a_conflict_is_what_the_command_says(function: str) -> None:
+    words = yaml.safe_load((ROOT / function / "operation.yaml").read_text())
+    detail = words["x-errors"]["StatusConflict"]
+    status = next(word for word in detail.split() if word in STATUSES)
+    payment = new_payment("somebody", None, amount_minor=1050, currency="USD")
+    payment = replace(payment, status=status, state=status)
+
+    with pytest.raises(StatusConflict, match=detail):
+        COMMANDS[function](payment)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +194,8 @@ def test_an_example_of_a_refusal_is_what_a_sample_event_is_answered(function: st
         if path.stem != "default"
     }
 
-    assert {detail for detail in words.get("x-errors", {}).values() if detail} <= told
+    errors = words.get("x-errors", {}).items()
+    assert {detail for error, detail in errors if detail and error != "StatusConflict"} <= told
 
 
 GATEWAYS: dict[str, GatewayResponse] = dict(api(Template(ROOT / "template.yaml")).responses)
