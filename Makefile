@@ -60,9 +60,11 @@ bench: $(READY) ## Measure this API beside five others, and write docs/performan
 bench-check: $(READY) ## Fail where a call takes 3% more instructions than docs/performance.md says
 	$(BIN)/python -m benchmarks check
 
+# In an environment of its own, for its many packages.
 load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run DYNAMODB=... in another terminal)
 	@token=$$($(BIN)/python -m local token --port $(PORT)) && \
-	  $(BIN)/python -m benchmarks.load http://127.0.0.1:$(PORT) "$$token" $(or $(SECONDS),10) $(or $(CALLERS),4)
+	  TOKEN="$$token" $(BIN)/uvx locust@2.47.0 --locustfile benchmarks/locustfile.py --headless --only-summary \
+	  --host http://127.0.0.1:$(PORT) --users $(or $(CALLERS),4) --spawn-rate $(or $(CALLERS),4) --run-time $(or $(SECONDS),10)
 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security
