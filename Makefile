@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api openapi test test-package reliability soak smoke bench bench-check load coverage fuzz mutation lint audit clients format lock clean
+.PHONY: help run token start-api openapi test test-package reliability soak smoke bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,15 +54,23 @@ smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://
 	@test -n "$(URL)" -a -n "$(TOKEN)" || { echo "make smoke URL=https://... TOKEN=..." >&2; exit 1; }
 	@$(BIN)/pytest -q tests/e2e
 
-bench: $(READY) ## Measure this API beside five others, and write docs/performance.md (ten minutes)
+bench: $(READY) ## Measure this API beside six others, and write docs/performance.md (a quarter of an hour)
 	$(BIN)/python -m benchmarks
 
 bench-check: $(READY) ## Fail where a call takes 3% more instructions than docs/performance.md says
 	$(BIN)/python -m benchmarks check
 
+peers: $(READY) ## Pin the newest versions of what make bench compares with
+	for peer in benchmarks/peers/*/*.in; do \
+	  $(BIN)/uv pip compile $(PINS) --upgrade --python-version 3.13 --no-header $$peer -o $${peer%in}txt || exit 1; done
+	cd benchmarks/peers/typescript && npm install --package-lock-only --omit-lockfile-registry-resolved --save-exact \
+	  @aws-sdk/client-dynamodb@latest zod@latest esbuild@latest
+
+# In an environment of its own, for its many packages.
 load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run DYNAMODB=... in another terminal)
 	@token=$$($(BIN)/python -m local token --port $(PORT)) && \
-	  $(BIN)/python -m benchmarks.load http://127.0.0.1:$(PORT) "$$token" $(or $(SECONDS),10) $(or $(CALLERS),4)
+	  TOKEN="$$token" $(BIN)/uvx locust@2.47.0 --locustfile benchmarks/locustfile.py --headless --only-summary \
+	  --host http://127.0.0.1:$(PORT) --users $(or $(CALLERS),4) --spawn-rate $(or $(CALLERS),4) --run-time $(or $(SECONDS),10)
 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security
@@ -115,7 +123,8 @@ lock: $(READY) ## Compile both requirements files from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --no-strip-extras --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile $(LOCK) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 
-LOCK := --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+PINS := --quiet --no-annotate --no-emit-index-url --no-emit-find-links
+LOCK := $(PINS) --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock"
 
 # `sam build` calls this for each function, with the folder to fill in ARTIFACTS_DIR. In SAM's build container
 # (--use-container) this machine's .venv is there, but the Python that it points to is not.

@@ -1,81 +1,114 @@
 """Measure this API beside its peers.
 
-python -m benchmarks           everything, into docs/performance.md (ten minutes)
+python -m benchmarks           everything, into docs/performance.md (a quarter of an hour)
 python -m benchmarks check     this API alone, against the committed figures
 python -m benchmarks report    docs/performance.md anew from the committed figures
 """
 
 import json
 import os
+import platform
+import re
 import shutil
+import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
-from benchmarks import clocks, instructions, report, units
-from benchmarks.stacks import CALLS, HERE, NAMES, OURS, PEERS, build, interpreter_build, size
+from benchmarks import functions, measure, report
 from benchmarks.standin import dynamodb
 from tools.build import interpreter
 
-FIGURES = HERE / "figures.json"
+FIGURES = functions.HERE / "figures.json"
 ALLOWED = 1.03
 
 
 def main(command: str = "all") -> None:
     """Run one command."""
-    {"all": measure, "check": check, "report": write}[command]()
+    match command:
+        case "all":
+            bench()
+        case "check":
+            check(json.loads(FIGURES.read_text()))
+        case "report":
+            write(json.loads(FIGURES.read_text()))
 
 
-def measure() -> None:
-    """Measure every stack, keep the figures, and write them up."""
-    committed = json.loads(FIGURES.read_text())
-    build(*PEERS)
+def bench() -> None:
+    """Measure every function, keep the figures, and write them up."""
+    if missing := _missing("valgrind", "openssl", "node", "npm"):
+        sys.exit(f"make bench needs {', '.join(missing)}")
+    own, built = functions.ours(), functions.peers()
+    peers = [peer for peer, _ in built]
     with dynamodb() as store:
-        result = {
-            "made": time.strftime("%Y-%m-%d"),
-            "build": interpreter_build(),
-            "instructions": {stack: instructions.of(stack, store) for stack in NAMES},
-            "as_shipped": {stack: instructions.of_as_shipped(stack, store) for stack in PEERS},
-            "processor": clocks.processor(store),
-            "starts": clocks.starts(store),
-            "sizes": {stack: {call: size(stack, call) for call in CALLS} for stack in NAMES},
+        found: dict[str, dict[str, Any]] = {
+            function.name: {"size": functions.size(function), **measure.count(function, store)}
+            for function in [*own, *peers]
         }
-    url = os.environ.get("DYNAMODB_LOCAL_URL")
-    if not url:
-        print("no DYNAMODB_LOCAL_URL: the calls and units of DynamoDB stay as committed")
-    result["dynamodb"] = units.of(url) if url else committed["dynamodb"]
-    FIGURES.write_text(json.dumps(result, indent=1) + "\n")
-    write()
+        for _, peer in built:
+            if peer.is_python and peer.name.endswith("Create"):
+                found[peer.name] |= measure.count_as_shipped(peer, store)
+        creates = [own[0], *(peer for peer in peers if peer.name.endswith("Create"))]
+        times = measure.time([*creates, *functions.NO_FUNCTION.values()], store)
+    for name, of in times.items():
+        found[name] = {**found.get(name, {}), **of}
+    figures = {
+        "made": time.strftime("%-d %B %Y"),
+        "machine": _machine(),
+        "build": functions.interpreter_build(),
+        "functions": found,
+    }
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    write(figures)
 
 
-def write() -> None:
-    """Write docs/performance.md from the figures."""
-    report.write(json.loads(FIGURES.read_text()))
+def write(figures: dict[str, Any]) -> None:
+    """Write docs/performance.md; fail where a bar is missed."""
+    report.write(figures)
+    bars = report.bars(figures["functions"])
+    for bar in bars:
+        print(f"{bar.verdict}: {bar.name}: {bar.value:.2f} of hello-world's, at most {bar.limit}")
+    sys.exit(any(bar.verdict == "MISS" for bar in bars))
 
 
-def check() -> None:
+def check(committed: dict[str, Any]) -> None:
     """Fail where this API takes over 3% more instructions than the committed figures."""
-    committed = json.loads(FIGURES.read_text())
-    missing = [name for name in ("valgrind", "openssl") if not shutil.which(name)]
-    if interpreter("3.13") is None:
-        missing.append("python3.13")
-    if missing:
-        print(f"bench-check: skipped, there is no {' and no '.join(missing)} here")
+    why = [f"there is no {name} here" for name in _missing("valgrind", "openssl")]
+    if not why and committed["build"] != functions.interpreter_build():
+        why = [f"the committed figures are of another build ({committed['build']})"]
+    if why:
+        print(f"SKIPPED: bench-check counted nothing: {', '.join(why)}", file=sys.stderr)
         return
-    if committed["build"] != interpreter_build():
-        print(f"bench-check: skipped, the figures are of another build: {committed['build']}")
-        return
-    build()
+    failed = 0
     with dynamodb() as store:
-        now = instructions.of(OURS, store)
-    regressed = 0
-    for name, value in now.items():
-        before = committed["instructions"][OURS][name]
-        worse = value > before * ALLOWED
-        regressed += worse
-        verdict = f"{value / before - 1:+.1%}{' REGRESSED' if worse else ''}"
-        print(f"{name:12} {value / 1e6:8.1f} M, committed {before / 1e6:8.1f} M {verdict}")
-    print(f"{len(now) - regressed} passed, {regressed} failed")
-    sys.exit(regressed > 0)
+        for function in functions.ours():
+            before = committed["functions"].get(function.name, {})
+            now = measure.count(function, store)
+            for kind in ("start", "cold", "warm", "calls"):
+                if kind in before:
+                    worse = now.get(kind, float("inf")) > before[kind] * ALLOWED
+                    failed += worse
+                    verdict = "FAILED" if worse else "passed"
+                    counts = f"{now.get(kind, 'not counted')}, committed {before[kind]}"
+                    print(f"{verdict}: {function.name}, {kind}: {counts}")
+                elif kind in now:
+                    print(f"NOT CHECKED: {function.name}, {kind}: no committed figure")
+    sys.exit(failed > 0)
+
+
+def _missing(*programs: str) -> list[str]:
+    missing = [name for name in programs if not shutil.which(name)]
+    return missing if interpreter("3.13") else [*missing, "Python 3.13"]
+
+
+def _machine() -> str:
+    """Return the machine in words."""
+    processor = re.search(r"model name\s+: (.*)", Path("/proc/cpuinfo").read_text())
+    system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    node = subprocess.check_output(["node", "--version"], text=True).strip()
+    named = processor[1] if processor else platform.machine()
+    return f"{os.cpu_count()} processors ({named}), {system}, Node {node}"
 
 
 if __name__ == "__main__":

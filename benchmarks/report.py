@@ -1,203 +1,119 @@
-"""Writes what was measured, and what it comes to, into docs/performance.md."""
+"""Writes docs/performance.md: performance.md.jinja, with what was measured and what it comes to."""
 
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
-from benchmarks import chart
-from benchmarks.stacks import NAMES, OURS
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from benchmarks.functions import HERE, NO_FUNCTION
+from benchmarks.measure import ROUNDS, WARM
+from tools import costs
 from tools.build import ROOT
-from tools.costs import (
-    ACCESS_LOG_BYTES,
-    BILLED_MS,
-    FUNCTION_LOG_BYTES,
-    ITEM_KB,
-    MEMORY_GB,
-    PRICES,
-    PRICES_OF,
-    REGION,
-    TRACED,
-)
+
+OURS = ("create_payment", "get_payment")
+STACKS = {
+    "this API": OURS,
+    "hello-world": ("HelloCreate", "HelloRead"),
+    "Flask": ("FlaskCreate", "FlaskRead"),
+    "Chalice": ("ChaliceCreate", "ChaliceRead"),
+    "FastAPI": ("FastApiCreate", "FastApiRead"),
+    "Powertools": ("PowertoolsCreate", "PowertoolsRead"),
+    "TypeScript": ("TypeScriptCreate", "TypeScriptRead"),
+}
+PROCESSOR_MB = 1769  # makes a whole processor (Lambda Developer Guide, "Configure function memory")
+WAITING_MS = 5  # for DynamoDB, as it is said to answer: "single-digit milliseconds"
 
 RATES = (10, 1_000, 100_000)
 MONTH = 30 * 24 * 3600
-
 # A REST API's calls get cheaper by the month's number: up to how many, at USD a million
 # (us-east-1, aws.amazon.com/api-gateway/pricing).
 API_TIERS = [(333e6, 3.50), (1_000e6, 2.80), (20_000e6, 2.38), (float("inf"), 1.51)]
-WAITING_MS = 5  # for DynamoDB, as it is said to answer: "single-digit milliseconds"
-MEMORY_FOR_A_PROCESSOR = 1769  # MB (Lambda Developer Guide, "Configure Lambda function memory")
+
+Functions = dict[str, dict[str, Any]]
 
 
-def write(result: dict[str, Any]) -> None:
-    """Replace what stands between the page's markers, and draw the chart."""
-    page = ROOT / "docs/performance.md"
-    text = page.read_text()
-    parts = {
-        "measured": _measured(result),
-        "memory": _memory(result),
-        "cost": _cost(),
-        "limits": _limits(),
-    }
-    for name, part in parts.items():
-        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        before, _, rest = text.partition(start)
-        text = before + start + part + "\n" + end + rest.partition(end)[2]
-    page.write_text(text)
-    compiled = {stack: of["cold create"] for stack, of in result["instructions"].items()}
-    shipped = {stack: of["cold create"] for stack, of in result["as_shipped"].items()}
-    (ROOT / "docs/performance.svg").write_text(chart.svg(compiled, shipped))
+class Bar(NamedTuple):
+    """A count of this API as a part of hello-world's, and the most that it may be."""
+
+    name: str
+    value: float
+    limit: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether the bar is met."""
+        return "pass" if self.value <= self.limit else "MISS"
 
 
-def _table(*rows: list[str]) -> str:
-    """Return Markdown; the first row is the head, the first column reads from the left."""
-    head, *body = rows
-    line = ["---", *["--:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, line, *body))
-
-
-def _measured(result: dict[str, Any]) -> str:
-    return f"""\
-Made {result["made"]} with {result["build"]}.
-
-Millions of instructions above the bare runtime; with bytecode, and (as `sam build` ships it):
-
-{_instructions(result)}
-
-This API against each, in pairs: processor time of a cold create, and the wall time to the first
-answer under Lambda's runtime client and interface emulator (median, and the range of the rounds):
-
-{_times(result)}
-
-What DynamoDB is asked for each, on DynamoDB Local: calls (capacity units). Under Lambda, each
-execution environment of this API adds one call at init (a write's unit, or half of one for reads):
-
-{_units(result)}"""
-
-
-def _instructions(result: dict[str, Any]) -> str:
-    head = [
-        "stack",
-        "cold create",
-        "cold read",
-        "warm create",
-        "warm read",
-        "package, MB",
-        "memory, MB",
+def bars(functions: Functions) -> list[Bar]:
+    """Hold this API's counts against hello-world's."""
+    create, read = (functions[name] for name in OURS)
+    hello, hello_read = (functions[name] for name in STACKS["hello-world"])
+    return [
+        Bar("cold create", create["cold"] / hello["cold"], 0.92),
+        Bar("cold create, as shipped", create["cold"] / hello["as_shipped"], 0.35),
+        Bar("cold read", read["cold"] / hello_read["cold"], 0.65),
+        Bar("warm create", create["warm"] / hello["warm"], 1.0),
+        Bar("warm read", read["warm"] / hello_read["warm"], 1.0),
     ]
+
+
+def write(figures: dict[str, Any]) -> None:
+    """Write the page."""
+    functions: Functions = figures["functions"]
+    functions[OURS[0]]["as_shipped"] = functions[OURS[0]]["cold"]  # it ships bytecode
+    stacks = [
+        {"name": name, "create": functions[create], "read": functions[read]}
+        for name, (create, read) in STACKS.items()
+    ]
+    environment = Environment(  # noqa: S701 - it makes Markdown
+        loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["millions"] = lambda count, places=0: f"{count / 1e6:,.{places}f}"
+    environment.filters["thousands"] = lambda count: f"{count:,.0f}"
+    page = environment.get_template("performance.md.jinja").render(
+        figures,
+        stacks=stacks,
+        counted=[stack for stack in stacks if "cold" in stack["create"]],
+        own={name: of for name, of in functions.items() if "_" in name},
+        runtimes={name: functions[name] for name in NO_FUNCTION},
+        bars=bars(functions),
+        memory=_memory(functions),
+        months=[_month(rate) for rate in RATES],
+        costs=costs,
+        rounds=ROUNDS,
+        warm_calls=WARM,
+    )
+    (ROOT / "docs/performance.md").write_text(page + "\n")
+
+
+def _memory(functions: Functions) -> dict[str, Any]:
+    """Return what a warm create takes and costs at each memory size."""
+    creates = [functions[create] for create, _ in STACKS.values()]
+    per_ms = median(of["warm"] / of["warm_ms"] for of in creates if "warm" in of)
     rows = []
-    for stack, of in result["instructions"].items():
-        shipped = result["as_shipped"].get(stack)
-        cold = [
-            f"{of[key] / 1e6:,.0f}" + (f" ({shipped[key] / 1e6:,.0f})" if shipped else "")
-            for key in ("cold create", "cold read")
-        ]
-        warm = [f"{of[key] / 1e6:.1f}" for key in ("warm create", "warm read")]
-        megabytes = f"{result['sizes'][stack]['create'] / 1e6:.1f}"
-        memory = str(result["processor"][stack]["memory"])
-        rows.append([NAMES[stack], *cold, *warm, megabytes, memory])
-    return _table(head, *rows)
+    for size in (128, 256, 512, 1024, PROCESSOR_MB):
+        ms = functions[OURS[0]]["warm"] / per_ms * PROCESSOR_MB / size + WAITING_MS
+        usd = ms / 1000 * size / 1024 * costs.PRICES["compute"].usd * 1e6
+        rows.append({"size": size, "share": size / PROCESSOR_MB, "ms": ms, "usd": usd})
+    return {"per_ms": per_ms, "waiting_ms": WAITING_MS, "rows": rows}
 
 
-def _times(result: dict[str, Any]) -> str:
-    head = ["against", "processor time", "first answer", "first, second answer, ms"]
-    rows = []
-    for stack in [*(name for name in NAMES if name != OURS), OURS]:
-        starts, processor = result["starts"][stack], result["processor"][stack]
-        ratios = [_ratio(processor["ratios"]), _ratio(starts["ratios"])]
-        answers = f"{starts['first']:.0f}, {starts['second']:.1f}"
-        rows.append([NAMES[stack], *(["1", "1"] if stack == OURS else ratios), answers])
-    return _table(head, *rows)
-
-
-def _ratio(ratios: list[float]) -> str:
-    low, middle, high = ratios[0], ratios[len(ratios) // 2], ratios[-1]
-    verdict = " inconclusive" if low <= 1 <= high else ""
-    return f"{middle:.2f} ({low:.2f}-{high:.2f}){verdict}"
-
-
-def _units(result: dict[str, Any]) -> str:
-    rows = []
-    for stack, steps in result["dynamodb"].items():
-        cells = []
-        for step in ("create", "replay", "read"):
-            asked = dict(steps.get(step, {}))
-            units = asked.pop("units", 0)
-            cells.append(f"{sum(asked.values())} ({units:g})" if asked else "no such thing")
-        rows.append([NAMES[stack], *cells])
-    return _table(["stack", "create", "replay", "read"], *rows)
-
-
-def _memory(result: dict[str, Any]) -> str:
-    """Scale the second answer under Lambda's runtime client by the processor that a size gets."""
-    second = result["starts"][OURS]["second"]
-    rows = []
-    for size in (128, 256, 512, 1024, MEMORY_FOR_A_PROCESSOR):
-        share = size / MEMORY_FOR_A_PROCESSOR
-        billed = second / share + WAITING_MS
-        million = billed / 1000 * size / 1024 * PRICES["compute"].usd * 1e6
-        rows.append([f"{size:,}", f"{share:.2f}", f"{billed:.0f}", f"{million:.2f}"])
-    head = ["memory, MB", "share of a processor", "warm create, ms", "USD a million"]
-    return f"""\
-Lambda gives a function a processor for every {MEMORY_FOR_A_PROCESSOR:,} MB. On paper: a warm create
-as measured above ({second:.1f} ms, all of it taken for processor time) scaled by that share, and
-{WAITING_MS} ms of waiting for DynamoDB (assumed), which no memory makes shorter:
-
-{_table(head, *rows)}"""
-
-
-def _cost() -> str:
-    megabytes = MEMORY_GB * 1024
-    log_bytes = FUNCTION_LOG_BYTES + ACCESS_LOG_BYTES
-    rows = []
-    for rate in RATES:
-        calls = rate * MONTH
-        seconds = calls * BILLED_MS / 1000 * MEMORY_GB
-        parts = [
-            _gateway(calls),
-            calls * PRICES["invoke"].usd + seconds * PRICES["compute"].usd,
-            calls * ITEM_KB * PRICES["write"].usd,
-            calls * log_bytes / 1e9 * PRICES["logs"].usd,
-            calls * TRACED * PRICES["trace"].usd,
-        ]
-        dollars = [f"${part:,.0f}" for part in [*parts, sum(parts)]]
-        million = f"${sum(parts) / calls * 1e6:.2f}"
-        rows.append([f"{rate:,}", f"{calls / 1e6:,.0f} M", *dollars, million])
-    parted = ["API Gateway", "Lambda", "DynamoDB", "logs", "X-Ray"]
-    head = ["payments a second", "a month", *parted, "together", "per million"]
-    return f"""\
-On paper: creates alone, {REGION}, arm64, {megabytes:.0f} MB, {PRICES_OF},
-without free tiers; {BILLED_MS} ms billed for a create (assumed: measure yours in the REPORT lines),
-items up to {ITEM_KB} KB, {log_bytes:,} bytes of log, {TRACED:.0%} of the calls traced. Of discounts
-by volume, only API Gateway's are in it. A read costs the same but for DynamoDB's part, a fifth of
-it. Cognito (per monthly user) and storage are apart.
-
-{_table(head, *rows)}"""
-
-
-def _limits() -> str:
-    """Tell which quota each rate meets first.
-
-    An environment counts for ten calls a second at most, however short (Lambda Developer Guide,
-    "Understanding Lambda function scaling").
-    """
-    few, some, many = RATES
-    busy, too_busy = (f"{rate * BILLED_MS // 1000:,}" for rate in (some, many))
-    return f"""\
-- **{few:,} a second**: none. `RequestsPerSecond` (100 by default) is this stack's own; a new
-  account may have a concurrency of 10, which is 100 calls a second.
-- **{some:,}**: `RequestsPerSecond`, a parameter. {busy} environments, busy {BILLED_MS} ms a call,
-  are far from Lambda's 1,000. Let the table grow over 30 minutes, or pre-warm it above 4,000
-  writes a second.
-- **{many:,}**: `RequestsPerSecond`; then, together, API Gateway's 10,000 calls a second for an
-  account and Region (2,500 in some) and Lambda's default concurrency of 1,000, which is ten times
-  as many calls a second at most, however short ({many // 10:,} are needed, though {too_busy} would
-  be busy); then a table's 40,000 write units. Have the three raised, or make cells: several
-  accounts, users spread by `sub`."""
-
-
-def _gateway(calls: float) -> float:
-    """Return USD for a month's calls."""
-    usd, done = 0.0, 0.0
-    for upto, price in API_TIERS:
-        part = max(0.0, min(calls, upto) - done)
-        usd, done = usd + part * price / 1e6, done + part
-    return usd
+def _month(rate: int) -> dict[str, Any]:
+    """Return what a month of so many creates a second costs, in USD."""
+    calls = rate * MONTH
+    tiers = zip([0.0, *(upto for upto, _ in API_TIERS)], API_TIERS, strict=False)
+    prices = {name: price.usd * calls for name, price in costs.PRICES.items()}
+    usd = [
+        sum(max(0, min(calls, upto) - start) * price / 1e6 for start, (upto, price) in tiers),
+        prices["invoke"] + prices["compute"] * costs.BILLED_MS / 1000 * costs.MEMORY_GB,
+        prices["write"] * costs.ITEM_KB,
+        prices["logs"] * (costs.FUNCTION_LOG_BYTES + costs.ACCESS_LOG_BYTES) / 1e9,
+        prices["trace"] * costs.TRACED,
+    ]
+    return {
+        "rate": rate,
+        "calls": calls,
+        "usd": [*usd, sum(usd)],
+        "million": sum(usd) / calls * 1e6,
+    }

@@ -1,89 +1,116 @@
-"""A function's surroundings: DynamoDB's stand-in over TLS, and the environment that leads there."""
+"""A function's surroundings: its environment, and a stand-in for DynamoDB, over TLS.
+
+The stand-in answers at once, so that nobody's database is measured. It keeps one item, the first
+that it is given: this API's create goes first, and every read and update finds its payment.
+"""
 
 import json
 import os
 import ssl
 import subprocess
-import sys
 import tempfile
-import urllib.request
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
+from zlib import crc32
 
-from benchmarks.stacks import HERE, Function, run
-from tools.build import ROOT
+from benchmarks.functions import Function
+
+ITEM_FOR: dict[str, dict[str, dict[str, str]]] = {}
+"""What a function needs changed in the item: {"capture_payment": {"status": {"S": "…"}}}."""
 
 
 class StandIn:
-    """A running stub.py, whose certificate lies in the folder."""
+    """The running stand-in.
 
-    def __init__(self, url: str, folder: Path) -> None:
+    Attributes:
+        asked: how many calls it answered.
+    """
+
+    def __init__(self, url: str, certificate: Path) -> None:
+        self.asked = 0
         self._url = url
-        self._folder = folder
-        self.tables = {f"payments-{uuid.uuid4()}": "paymentId", f"keys-{uuid.uuid4()}": "id"}
-        """The names of the tables that the functions use, and their keys."""
+        self._certificate = certificate
+        self._item: dict[str, Any] = {}
+        self._changes: dict[str, Any] = {}
 
     def environment(self, function: Function) -> dict[str, str]:
-        """Return all that the function is told."""
-        table, idempotency_table = self.tables
+        """Return the function's environment; from here on it finds the item that it needs."""
+        self._changes = ITEM_FOR.get(function.name, {})
+        # The authorities that the package trusts, and the stand-in's own.
+        trusted = [*function.task.glob("shared/**/*.pem"), function.task / "botocore/cacert.pem"]
+        bundle = self._certificate.with_name(f"{function.name}.pem")
+        files = [path for path in (trusted[0], self._certificate) if path.exists()]
+        bundle.write_text("".join(path.read_text() for path in files))
         return {
+            **function.variables,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_SESSION_TOKEN": "testing",
             "AWS_REGION": "eu-central-1",
             "AWS_DEFAULT_REGION": "eu-central-1",
             "AWS_ENDPOINT_URL_DYNAMODB": self._url,
-            "AWS_CA_BUNDLE": self._trusted_by(function),
-            "AWS_XRAY_SDK_ENABLED": "false",
-            "TABLE_NAME": table,
-            "IDEMPOTENCY_TABLE": idempotency_table,
-            "ALLOWED_ORIGIN": "*",
-            "POWERTOOLS_SERVICE_NAME": "payment-api",
-            "POWERTOOLS_METRICS_NAMESPACE": "payments",
+            "AWS_CA_BUNDLE": str(bundle),
+            "NODE_EXTRA_CA_CERTS": str(self._certificate),
             "PYTHONHASHSEED": "0",
             "PATH": os.environ["PATH"],
         }
 
-    def asked(self) -> dict[str, float]:
-        """Return how often each operation was asked for since the last time, and the units."""
-        context = ssl.create_default_context(cafile=self._folder / "certificate.pem")
-        request = urllib.request.Request(f"{self._url}/count", b"")
-        with urllib.request.urlopen(request, context=context) as answer:
-            return dict(json.load(answer))
-
-    def _trusted_by(self, function: Function) -> str:
-        """Return a file of the authorities in the function's package, and the stub's own."""
-        shipped = function.task / "botocore/cacert.pem"
-        if not shipped.exists():  # this API, and the limit, which parses no authority more
-            shipped = ROOT / "shared/amazon_roots.pem"
-        bundle = self._folder / f"{function.task.parent.name}-{function.task.name}.pem"
-        own = self._folder / "certificate.pem"
-        bundle.write_text(shipped.read_text() + own.read_text())
-        return str(bundle)
+    def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Return what DynamoDB answers where all goes well."""
+        self.asked += 1
+        self._item = self._item or request.get("Item", {})
+        item = {**self._item, **self._changes}
+        match operation:
+            case "GetItem":
+                return {"Item": item}
+            case "UpdateItem":
+                return {"Attributes": item}
+            case "Query" | "Scan":
+                return {"Items": [item], "Count": 1, "ScannedCount": 1}
+        return {}
 
 
 @contextmanager
-def dynamodb(forward: str = "") -> Iterator[StandIn]:
-    """Run stub.py; with the URL of a DynamoDB Local it passes calls on."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        key, certificate = folder / "key.pem", folder / "certificate.pem"
+def dynamodb() -> Iterator[StandIn]:
+    """Run the stand-in on a port of the loopback address."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadingHTTPServer(("127.0.0.1", 0), _Call) as server,
+    ):
+        key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
         new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
         named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-        run(*new, *named, "-keyout", key, "-out", certificate)
-        both = folder / "both.pem"
-        both.write_text(key.read_text() + certificate.read_text())
-        command = [
-            sys.executable,
-            str(HERE / "stub.py"),
-            str(both),
-            *([forward] if forward else []),
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                port = server.stdout.readline().strip() if server.stdout else ""
-                yield StandIn(f"https://127.0.0.1:{port}", folder)
-            finally:
-                server.terminate()
+        files = ["-keyout", key, "-out", certificate]
+        subprocess.run([*new, *named, *files], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        _Call.store = StandIn(f"https://127.0.0.1:{server.server_port}", Path(certificate))
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield _Call.store
+        server.shutdown()
+
+
+class _Call(BaseHTTPRequestHandler):
+    store: StandIn
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        operation = self.headers["X-Amz-Target"].partition(".")[2]
+        answer = json.dumps(self.store.answer(operation, request)).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("x-amz-crc32", str(crc32(answer)))
+        self.send_header("x-amzn-RequestId", "R" * 52)
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -30,4 +30,4 @@ def get_payment(paymentId: str):
     return table.get_item(Key={"paymentId": paymentId}, ConsistentRead=True).get("Item")
 
 
-create = read = Mangum(app, lifespan="off")
+handler = Mangum(app, lifespan="off")

@@ -33,8 +33,5 @@ def get_payment():
     return {name: str(value) for name, value in item.items()}
 
 
-def create(event, context):
+def handler(event, context):
     return serverless_wsgi.handle_request(app, event, context)
-
-
-read = create

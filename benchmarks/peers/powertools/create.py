@@ -45,5 +45,5 @@ def create_payment(body: PaymentRequest) -> Response[dict]:
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 @idempotent(persistence_store=store, config=config)
-def create(event, context):
+def handler(event, context):
     return app.resolve(event, context)

@@ -24,5 +24,5 @@ def get_payment(paymentId: str) -> dict:
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
-def read(event, context):
+def handler(event, context):
     return app.resolve(event, context)
