@@ -64,6 +64,7 @@ def main(function: str, artifacts: Path) -> None:
         _install(target, Path(site))
         for distribution in _needed(_imports(folder), Path(site)):
             _copy(distribution, artifacts)
+        _compile_models(folder, artifacts, Path(site))
     _compile(target, artifacts)
     for path in artifacts.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)  # whatever the umask: Lambda's user reads it
@@ -144,6 +145,30 @@ def _copy(distribution: Distribution, artifacts: Path) -> None:
             destination = artifacts / file
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.locate(), destination)
+
+
+def _compile_models(folder: str, artifacts: Path, site: Path) -> None:
+    """Put in the place of the function's request.py what tools/models.py makes of it.
+
+    Pydantic is this Python's, of the locked version; in SAM's container, where the target is this
+    machine, it is the package's own.
+    """
+    if not (artifacts / folder / "request.py").exists():
+        return
+    for path in ("", str(site)):
+        environment = {**os.environ, "PYTHONPATH": path}
+        ask = [sys.executable, "-c", "import pydantic"]
+        if subprocess.run(ask, capture_output=True, check=False, env=environment).returncode:
+            continue
+        command = [sys.executable, "-m", "tools.models", folder]
+        made = subprocess.run(
+            command, cwd=ROOT, check=True, stdout=subprocess.PIPE, env=environment
+        )
+        (artifacts / folder / "request.py").write_bytes(made.stdout)
+        return
+    _say(
+        "WARNING: no Pydantic found, so each cold start imports it and builds the request's model."
+    )
 
 
 def _compile(target: Target, artifacts: Path) -> None:
