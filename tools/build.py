@@ -35,6 +35,8 @@ IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in
 LEFT_OUT = re.compile(
     r"""\.\./ | bin/ | .*\.(pyc|pyi|js|css)$ | .*/py\.typed$
     | annotated_types/test_cases\.py
+    | boto3/(data|examples)/
+    | botocore/data/ (?! [^/]+$ | dynamodb/2012-08-10/(service-2|endpoint-rule-set-1|paginators-1)\.)
     | [^/]+\.dist-info/ (?! METADATA$)
     """,
     re.VERBOSE,

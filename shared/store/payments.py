@@ -5,21 +5,21 @@ the whole of idempotency: an id derived from an idempotency key can be made once
 second is handed the item that stands there.
 """
 
-from functools import cache
 from secrets import token_hex
 from typing import Any
 
-from shared.errors import IdempotencyKeyReused, PaymentNotFound
+from shared.errors import IdempotencyKeyReused, PaymentNotFound, StoreUnavailable
 from shared.payments.payment import Payment
 from shared.settings import settings
-from shared.store.dynamodb import Answer, ConditionFailed, DynamoDB
+from shared.store.dynamodb import STORE
+from shared.store.port import Answer, ConditionFailed, Store
 
 
 class PaymentRepository:
     """The payments of one table."""
 
-    def __init__(self, dynamodb: DynamoDB, table_name: str) -> None:
-        self._dynamodb = dynamodb
+    def __init__(self, store: Store, table_name: str) -> None:
+        self._store = store
         self._table_name = table_name
 
     def create(self, payment: Payment) -> tuple[Payment, bool]:
@@ -36,14 +36,16 @@ class PaymentRepository:
         # lost, and then meets the item that it made itself.
         write_id = {"S": token_hex(8)}
         try:
-            self._dynamodb.call(
-                "PutItem",
+            self._store.call(
+                "put_item",
                 TableName=self._table_name,
                 Item={**_to_item(payment), "writeId": write_id},
                 ConditionExpression="attribute_not_exists(paymentId)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as refusal:
+            if not refusal.item:  # an item is why the condition failed, and was asked for
+                raise StoreUnavailable from refusal
             existing = _from_item(refusal.item)
             if refusal.item.get("writeId") == write_id:
                 return existing, True
@@ -59,8 +61,8 @@ class PaymentRepository:
             PaymentNotFound: there is none, or it is somebody else's.
             StoreUnavailable: the store did not answer.
         """
-        answer = self._dynamodb.call(
-            "GetItem",
+        answer = self._store.call(
+            "get_item",
             TableName=self._table_name,
             Key={"paymentId": {"S": payment_id}},
             ConsistentRead=True,
@@ -73,8 +75,8 @@ class PaymentRepository:
 
     def try_create(self) -> None:
         """Make the call that `create` makes, for an item that can never be: nothing is stored."""
-        self._dynamodb.call(
-            "PutItem",
+        self._store.call(
+            "put_item",
             TableName=self._table_name,
             Item={"paymentId": {"S": "none"}},
             ConditionExpression="attribute_exists(paymentId)",
@@ -82,17 +84,16 @@ class PaymentRepository:
 
     def try_get(self) -> None:
         """Make the call that `get` makes, for a payment that can never be."""
-        self._dynamodb.call(
-            "GetItem",
+        self._store.call(
+            "get_item",
             TableName=self._table_name,
             Key={"paymentId": {"S": "none"}},
         )
 
 
-@cache
 def payments() -> PaymentRepository:
     """Return the repository that this execution environment's functions work on."""
-    return PaymentRepository(DynamoDB(settings()), settings().table_name)
+    return PaymentRepository(STORE, settings().table_name)
 
 
 def _to_item(payment: Payment) -> dict[str, Any]:
