@@ -127,10 +127,15 @@ class Response(SimpleNamespace):
 
 
 class Client:
-    """Calls the handlers as API Gateway does, for one signed-in user."""
+    """Calls the handlers as API Gateway does, for one signed-in user.
+
+    Attributes:
+        seconds: how long the functions may run.
+    """
 
     def __init__(self, user: str | None = None) -> None:
         self.user = user or str(uuid.uuid4())
+        self.seconds: float = 60
 
     def create(
         self, body: object = None, key: str | None = None, headers: dict[str, Any] | None = None
@@ -144,7 +149,7 @@ class Client:
         for name, value in (headers or {}).items():
             event["multiValueHeaders"].pop("Content-Type", None)
             event["multiValueHeaders"][name] = value if isinstance(value, list) else [value]
-        return call(create_payment, event)
+        return call(create_payment, event, self.seconds)
 
     def get(self, *payment_ids: str) -> Response:
         event = proxy_event("get_payment", self.user)
@@ -152,7 +157,7 @@ class Client:
         event["multiValueQueryStringParameters"] = (
             {"paymentId": list(payment_ids)} if payment_ids else None
         )
-        return call(get_payment, event)
+        return call(get_payment, event, self.seconds)
 
 
 def proxy_event(name: str, user: str | None = None) -> dict[str, Any]:
@@ -163,14 +168,14 @@ def proxy_event(name: str, user: str | None = None) -> dict[str, Any]:
     return event
 
 
-def call(handler: Callable[..., Any], event: dict[str, Any]) -> Response:
+def call(handler: Callable[..., Any], event: dict[str, Any], seconds: float = 60) -> Response:
     """Send the event through JSON, as Lambda does, and return what API Gateway would send.
 
     Every line that the call logs is searched, in every test.
     """
     written: io.StringIO = log.logger().registered_handler.stream
     start = len(written.getvalue())
-    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), Context())))
+    answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), Context(seconds))))
     assert_nothing_private(written.getvalue()[start:], event)
     assert answer["statusCode"] < 400 or not has_card_number(answer["body"]), answer
     assert set(answer) == {"statusCode", "headers", "body", "isBase64Encoded"}
