@@ -2,20 +2,23 @@
 
 import io
 import json
+import os
 import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import botocore.session
 import hypothesis
 import pytest
 from aws_lambda_powertools.metrics import base as metrics
+from botocore.httpsession import URLLib3Session
 
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
@@ -23,8 +26,7 @@ from shared import operations, settings
 from shared.api import log
 from shared.payments.cards import has_card_number
 from shared.payments.ids import is_payment_id
-from shared.store import payments as store
-from shared.store.dynamodb import DynamoDB
+from shared.store.dynamodb import STORE
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,12 +40,18 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("repeatable")
 
+# botocore's descriptions of services are parsed once, not for each client that a test makes.
+botocore.session.create_loader = cache(botocore.session.create_loader)
+
 
 @pytest.fixture(autouse=True)
 def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give every test a function's environment, and nothing of the machine's."""
-    for name in ("AWS_PROFILE", "AWS_SAM_LOCAL", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith(("AWS_", "REQUESTS_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
@@ -58,12 +66,10 @@ def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def forget() -> None:
     """Let the functions read their environment anew, as after a cold start."""
-    if store.payments.cache_info().currsize:
-        for connection in store.payments()._dynamodb._idle:
-            connection.close()
     settings.settings.cache_clear()
     operations.operations.cache_clear()
-    store.payments.cache_clear()
+    STORE.reset()
+    STORE.__init__()
 
 
 @pytest.fixture(autouse=True)
@@ -81,13 +87,16 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def edge(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
-    """Return what puts a fault, or an ear, where requests leave the client for the network."""
+    """Return what puts a fault, or an ear, where the functions' requests leave for the network."""
 
     def put(fault: Callable[..., Any]) -> None:
-        send = DynamoDB._send
-        monkeypatch.setattr(
-            DynamoDB, "_send", lambda client, *request: fault(partial(send, client), *request)
-        )
+        send = URLLib3Session.send
+
+        def faulty(session: URLLib3Session, request: Any) -> Any:
+            is_ours = request.headers.get("User-Agent", b"").startswith(b"payment-api")
+            return fault(partial(send, session), request) if is_ours else send(session, request)
+
+        monkeypatch.setattr(URLLib3Session, "send", faulty)
 
     return put
 
@@ -119,11 +128,16 @@ class Response(SimpleNamespace):
 
 
 class Client:
-    """Calls the handlers as API Gateway does, for one signed-in user."""
+    """Calls the handlers as API Gateway does, for one signed-in user.
+
+    Attributes:
+        seconds: how long the functions may run.
+    """
 
     def __init__(self, user: str | None = None, scope: str = "payments/write") -> None:
         self.user = user or str(uuid.uuid4())
         self.scope = scope
+        self.seconds: float = 60
 
     def create(
         self, body: object = None, key: str | None = None, headers: dict[str, Any] | None = None
@@ -137,7 +151,7 @@ class Client:
         for name, value in (headers or {}).items():
             event["multiValueHeaders"].pop("Content-Type", None)
             event["multiValueHeaders"][name] = value if isinstance(value, list) else [value]
-        return call(create_payment, event)
+        return call(create_payment, event, self.seconds)
 
     def do(
         self,
@@ -154,14 +168,14 @@ class Client:
         event["multiValueHeaders"].pop("Idempotency-Key")
         for name, value in (headers or {}).items():
             event["multiValueHeaders"][name] = [value]
-        return call(import_module(f"{action}_payment.app").handler, event)
+        return call(import_module(f"{action}_payment.app").handler, event, self.seconds)
 
     def list(self, **query: str) -> Response:
         event = proxy_event("get_payment", self.user)
         event["requestContext"]["authorizer"]["claims"]["scope"] = self.scope
         event["queryStringParameters"] = query or None
         event["multiValueQueryStringParameters"] = {key: [query[key]] for key in query} or None
-        return call(import_module("list_payments.app").handler, event)
+        return call(import_module("list_payments.app").handler, event, self.seconds)
 
     def get(self, *payment_ids: str) -> Response:
         event = proxy_event("get_payment", self.user)
@@ -170,7 +184,7 @@ class Client:
         event["multiValueQueryStringParameters"] = (
             {"paymentId": list(payment_ids)} if payment_ids else None
         )
-        return call(get_payment, event)
+        return call(get_payment, event, self.seconds)
 
 
 def proxy_event(function: str, user: str | None = None, name: str = "default") -> dict[str, Any]:

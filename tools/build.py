@@ -11,6 +11,8 @@ with bytecode). The same input makes the same bytes.
 Any Python from 3.10 on runs it; it needs nothing but pip or uv.
 """
 
+import gzip
+import json
 import os
 import platform
 import re
@@ -22,7 +24,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from modulefinder import ModuleFinder
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 ARCHITECTURE = platform.machine().replace("aarch64", "arm64")
@@ -33,11 +35,16 @@ IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in
 # Of ours: YAML holds the words that document an operation.
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__", ".*", "*.yaml")
 
+SERVICES = {"dynamodb"}
+"""Those of AWS's services that a function calls, as botocore names them."""
+
 # Files of a distribution that no function reads. METADATA is how Amazon Inspector and its like know
 # what is in a package.
 LEFT_OUT = re.compile(
     r"""\.\./ | bin/ | .*\.(pyc|pyi|js|css)$ | .*/py\.typed$
     | annotated_types/test_cases\.py
+    | boto3/(data|examples)/ | botocore/data/ (?! dynamodb/ | [^/]+$) | .*/examples-1\.json$
+    | dateutil/zoneinfo/.*\.tar\.gz$
     | [^/]+\.dist-info/ (?! METADATA$)
     """,
     re.VERBOSE,
@@ -65,6 +72,7 @@ def main(function: str, artifacts: Path) -> None:
         for distribution in _needed(_imports(folder), Path(site)):
             _copy(distribution, artifacts)
         _compile_models(folder, artifacts, Path(site))
+    _trim(artifacts / "botocore/data")
     _compile(target, artifacts)
     for path in artifacts.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)  # whatever the umask: Lambda's user reads it
@@ -169,6 +177,29 @@ def _compile_models(folder: str, artifacts: Path, site: Path) -> None:
     _say(
         "WARNING: no Pydantic found, so each cold start imports it and builds the request's model."
     )
+
+
+def _trim(data: Path) -> None:
+    """Leave what a client of DynamoDB needs of two files that every cold start parses."""
+    if not data.exists():
+        return
+    endpoints = json.loads((data / "endpoints.json").read_bytes())
+    for partition in endpoints["partitions"]:
+        services = partition["services"].items()
+        partition["services"] = {name: found for name, found in services if name in SERVICES}
+    (data / "endpoints.json").write_text(json.dumps(endpoints))
+    for packed in data.glob("*/*/service-2.json.gz"):
+        model = json.loads(gzip.decompress(packed.read_bytes()), object_hook=_undocumented)
+        packed.with_suffix("").write_text(json.dumps(model))
+        packed.unlink()
+
+
+def _undocumented(shape: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in shape.items()
+        if name != "documentation" or not isinstance(value, str)
+    }
 
 
 def _compile(target: Target, artifacts: Path) -> None:

@@ -1,29 +1,37 @@
-"""DynamoDB's HTTP API: a call is one signed POST, its answer held against its checksum.
+"""DynamoDB through boto3: set up for a short start, and believing no damaged answer.
 
-botocore's client does this and much else, for three quarters of a warm call's instructions and most
-of a cold start's (docs/performance.md), and takes an answer that was cut off for an empty one. What
-a payment needs of it is this page, which tests/reliability holds to its promises.
+boto3 finds the Region, the endpoint and the keys, signs, and keeps the connections. What is added
+here: every answer is held against its checksum, a failed call is tried once more, and the errors
+are those of this application. tests/reliability holds it to that.
 """
 
-import hashlib
-import hmac
 import json
-import ssl
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
+from enum import Enum
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from random import uniform
-from select import select
-from time import gmtime, sleep, strftime
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from ssl import SSLCertVerificationError
+from threading import Lock
+from time import sleep
+from typing import Any
 from zlib import crc32
 
+import botocore.session
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    SSLError,
+)
+from botocore.exceptions import ConnectionError as ConnectError
+
 from shared.errors import StoreRefused, StoreUnavailable
-from shared.settings import Settings
+from shared.store.port import Answer, ConditionFailed
 
 # Every try and the pause between them end well within the function's timeout.
 TRIES = 2
@@ -31,154 +39,153 @@ CONNECT_SECONDS = 1
 ANSWER_SECONDS = 2
 LONGEST_PAUSE_SECONDS = 0.2
 
-# Who vouches for AWS's endpoints: https://www.amazontrust.com/repository/ asks trust stores for
-# these five. Reading a system's 150 would double the instructions of a cold read.
+# The authorities of AWS's endpoints: https://www.amazontrust.com/repository/ asks trust stores for
+# these five. Reading botocore's 120 would add a quarter to the instructions of a cold read.
 AMAZON_ROOTS = Path(__file__).with_name("amazon_roots.pem")
 
-# Error codes that mean "later" (Amazon DynamoDB Developer Guide, "Error handling with DynamoDB").
-BUSY = {
-    "ProvisionedThroughputExceededException",
-    "ReplicatedWriteConflictException",
-    "RequestLimitExceeded",
-    "ThrottlingException",
-    "TransactionConflictException",
+
+class Remedy(Enum):
+    """What makes a call succeed that DynamoDB refused."""
+
+    TIME = "the same call, later"
+    KEYS = "the call signed again, with keys that were loaded again"
+
+
+# DynamoDB's errors that are not for good (Amazon DynamoDB Developer Guide, "Error handling with
+# DynamoDB"; API Reference, "Common Errors"). A wrong clock is an InvalidSignatureException too.
+REMEDIES = {
+    "ProvisionedThroughputExceededException": Remedy.TIME,
+    "ReplicatedWriteConflictException": Remedy.TIME,
+    "RequestLimitExceeded": Remedy.TIME,
+    "ThrottlingException": Remedy.TIME,
+    "TransactionConflictException": Remedy.TIME,
+    "ExpiredTokenException": Remedy.KEYS,
+    "InvalidSignatureException": Remedy.KEYS,
+    "RequestExpired": Remedy.KEYS,
+    "UnrecognizedClientException": Remedy.KEYS,
 }
 
-Answer = Mapping[str, Any]
+
+class DamagedAnswer(Exception):
+    """An answer is not what DynamoDB sent, or is its word that it failed."""
 
 
-class ConditionFailed(Exception):
-    """The item that stands there, if any, does not meet the write's condition."""
-
-    def __init__(self, item: Answer) -> None:
-        self.item = item
+NO_ANSWER = (
+    ConnectError,
+    HTTPClientError,
+    DamagedAnswer,
+    CredentialRetrievalError,
+    RuntimeError,  # botocore's, for keys that are renewed and have expired all the same
+)
 
 
 class DynamoDB:
-    """A client for one Region's endpoint; any number of threads may call it at once."""
+    """A `Store`, and the client that it makes on its first call; threads may share it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        url = urlsplit(settings.dynamodb_url)
-        self._host = url.netloc
-        self._new_connection: Callable[..., HTTPConnection] = HTTPConnection
-        if url.scheme == "https":
-            trusted = ssl.create_default_context(cafile=settings.ca_bundle or AMAZON_ROOTS)
-            self._new_connection = partial(HTTPSConnection, context=trusted)
-        self._idle: list[HTTPConnection] = []
+    def __init__(self) -> None:
+        self._making = Lock()
+        self._client: Any = None
+        self._roots: str | None = str(AMAZON_ROOTS)
 
     def call(self, operation: str, **parameters: object) -> Answer:
-        """Make a call of the low-level API, such as GetItem, and return its answer.
-
-        A failed call is tried again, which may repeat a write that happened.
-
-        Raises:
-            ConditionFailed: the write's condition does not hold.
-            StoreUnavailable: there is no answer, or DynamoDB asks to come later.
-            StoreRefused: DynamoDB refuses the call for good.
-        """
-        body = json.dumps(parameters).encode()
+        """See `Store.call`."""
         for _ in range(TRIES - 1):
             with suppress(StoreUnavailable):
-                return self._try(operation, body)
+                return self._try(operation, parameters)
             sleep(uniform(0, LONGEST_PAUSE_SECONDS))
-        return self._try(operation, body)
+        return self._try(operation, parameters)
 
-    def _try(self, operation: str, body: bytes) -> Answer:
-        headers = _signed(self._settings, self._host, operation, body)
+    def reset(self) -> None:
+        """Drop the client, its connections and its keys: the next call makes another."""
+        self._disconnect()
+        self._client = None
+
+    def _try(self, operation: str, parameters: Mapping[str, object]) -> Answer:
         try:
-            response = self._send(headers, body)
-            answer = _checked(response)
-        except (OSError, HTTPException, ValueError) as error:
-            raise StoreUnavailable from error
-        if response.status == HTTPStatus.OK:
-            return answer
-        code = answer.get("__type", "").rpartition("#")[2]
-        if code == "ConditionalCheckFailedException":
-            raise ConditionFailed(answer.get("Item", {}))
-        if code in BUSY:
+            answer: Answer = getattr(self._ready(), operation)(**parameters)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ConditionalCheckFailedException":
+                item: Any = error.response.get("Item", {})
+                raise ConditionFailed(item) from None
+            if code not in REMEDIES:
+                raise StoreRefused(code) from None
+            if REMEDIES[code] is Remedy.KEYS:
+                self.reset()
             raise StoreUnavailable from StoreRefused(code)
-        raise StoreRefused(code)
+        except NO_ANSWER as error:
+            self._disconnect()  # what came over it was no answer, or only the half of one
+            if isinstance(error, SSLError):
+                self._trust_more(error)
+            raise StoreUnavailable from error
+        return answer
 
-    def _send(self, headers: Mapping[str, str], body: bytes) -> "_Response":
-        connection = self._connection()
-        try:
-            connection.request("POST", "/", body, headers)
-            response = connection.getresponse()
-            answer = response.read()
-        except BaseException:
-            connection.close()
-            raise
-        self._idle.append(connection)
-        return _Response(response.status, answer, response.headers.get("x-amz-crc32"))
+    def _ready(self) -> Any:
+        # One client, whoever comes first: a priming call that is slow, or the first request.
+        with self._making:
+            client = self._client
+            if client is None:
+                # Without botocore's own handlers, a start is shorter. One of them is missed by
+                # `transact_write_items`: it has to be given its ClientRequestToken.
+                session = botocore.session.Session(include_builtin_handlers=False)
+                if session.get_config_variable("ca_bundle"):  # AWS_CA_BUNDLE, or a profile's
+                    self._roots = None
+                client = self._client = _new_client(session, self._roots)
+            return client
 
-    def _connection(self) -> HTTPConnection:
-        """Return an idle connection that DynamoDB has not closed meanwhile, else a new one."""
-        with suppress(IndexError):
-            while _has_ended(connection := self._idle.pop()):
-                connection.close()
-            return connection
-        connection = self._new_connection(self._host, timeout=CONNECT_SECONDS)
-        connection.connect()
-        connection.sock.settimeout(ANSWER_SECONDS)
-        return connection
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            self._client.close()
 
-
-class _Response(NamedTuple):
-    status: int
-    body: bytes
-    checksum: str | None
-
-
-def _has_ended(connection: HTTPConnection) -> bool:
-    """Tell whether it was closed, or something came unasked: the other side's goodbye."""
-    return connection.sock is None or bool(select([connection.sock], [], [], 0)[0])
+    def _trust_more(self, error: SSLError) -> None:
+        """Trust botocore's authorities if the certificate is not by one of Amazon's five."""
+        reasons = error.kwargs["error"].args
+        if self._roots and any(isinstance(each, SSLCertVerificationError) for each in reasons):
+            logging.getLogger(__name__).warning(
+                "The certificate of %s does not verify by Amazon's authorities (%s): botocore's are"
+                " trusted from now on, which makes every start longer",
+                error.kwargs["endpoint_url"],
+                error.kwargs["error"],
+            )
+            self._roots = None
+            self.reset()
 
 
-def _checked(response: _Response) -> dict[str, Any]:
-    """Return the document in an answer that is what DynamoDB sent, by its CRC-32.
+STORE = DynamoDB()
+"""The store of this execution environment, which all of its repositories share."""
 
-    DynamoDB sends the checksum with every answer, DynamoDB Local sends none with an error.
+
+def _new_client(session: botocore.session.Session, roots: str | None) -> Any:
+    """Return boto3's client, which trusts the authorities in the file, or those of boto3."""
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=ANSWER_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 1},  # `call` tries again
+        parameter_validation=False,  # DynamoDB validates
+        user_agent="payment-api",  # else put together anew for each call
+    )
+    client: Any = Session(botocore_session=session).client("dynamodb", verify=roots, config=config)
+    client.meta.events.register("before-parse.dynamodb", _check)
+    return client
+
+
+def _check(response_dict: Mapping[str, Any], **_: object) -> None:
+    """Check that an answer is what DynamoDB sent, by its CRC-32, before it is parsed.
+
+    botocore takes one that was cut off, or is another server's, for an empty one. DynamoDB sends
+    the checksum with every answer, DynamoDB Local sends none with an error.
 
     Raises:
-        ValueError: the answer is damaged, somebody else's, or DynamoDB's own word that it failed.
+        DamagedAnswer: it is not.
     """
-    status, body, checksum = response
+    status, body = response_dict["status_code"], response_dict["body"]
+    checksum = response_dict["headers"].get("x-amz-crc32")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise ValueError(f"status {status}")
+        raise DamagedAnswer(f"status {status}")
     is_locals_error = checksum is None and status != HTTPStatus.OK and b'"__type"' in body
     if not is_locals_error and checksum != str(crc32(body)):
-        raise ValueError(f"an answer with status {status} is damaged or not DynamoDB's")
-    document: dict[str, Any] = json.loads(body)
-    return document
-
-
-def _signed(settings: Settings, host: str, operation: str, body: bytes) -> dict[str, str]:
-    """Return a request's headers, its signature among them.
-
-    AWS Signature Version 4 (IAM User Guide, "Create a signed AWS API request").
-    """
-    now = strftime("%Y%m%dT%H%M%SZ", gmtime())
-    headers = {  # in the order in which they are signed
-        "content-type": "application/x-amz-json-1.0",
-        "host": host,
-        "x-amz-date": now,
-        "x-amz-security-token": settings.session_token,
-        "x-amz-target": f"DynamoDB_20120810.{operation}",
-    }
-    if not settings.session_token:
-        del headers["x-amz-security-token"]
-    names = ";".join(headers)
-    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-    request = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    scope = f"{now[:8]}/{settings.region}/dynamodb/aws4_request"
-    digest = hashlib.sha256(request.encode()).hexdigest()
-    key = f"AWS4{settings.secret_access_key}".encode()
-    for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{digest}"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={settings.access_key_id}/{scope},"
-        f" SignedHeaders={names}, Signature={key.hex()}"
-    )
-    headers["user-agent"] = "payment-api"
-    return headers
+        raise DamagedAnswer(f"with status {status}, its checksum is not DynamoDB's")
+    try:
+        json.loads(body)
+    except ValueError:
+        raise DamagedAnswer(f"with status {status}, it is no JSON") from None

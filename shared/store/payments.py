@@ -7,16 +7,16 @@ condition that the version is the one that was read.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from random import sample
 from secrets import token_hex
 from typing import Any
 
-from shared.errors import IdempotencyKeyReused, PaymentNotFound
+from shared.errors import IdempotencyKeyReused, PaymentNotFound, StoreUnavailable
 from shared.payments.payment import Payment
 from shared.settings import settings
-from shared.store.dynamodb import Answer, ConditionFailed, DynamoDB
+from shared.store.dynamodb import STORE
 from shared.store.items import SHARDS, Item, due_key, from_item, list_key, to_item
+from shared.store.port import Answer, ConditionFailed, Store
 
 # An item of the first schema has no version, and is the first one.
 _IS_VERSION = (
@@ -41,8 +41,8 @@ class PaymentChanged(Exception):
 class PaymentRepository:
     """The payments of one table."""
 
-    def __init__(self, dynamodb: DynamoDB, table_name: str) -> None:
-        self._dynamodb = dynamodb
+    def __init__(self, store: Store, table_name: str) -> None:
+        self._store = store
         self._table_name = table_name
 
     def create(self, payment: Payment) -> tuple[Payment, bool]:
@@ -59,15 +59,15 @@ class PaymentRepository:
         # lost, and then meets the item that it made itself.
         write_id = {"S": token_hex(8)}
         try:
-            self._dynamodb.call(
-                "PutItem",
+            self._store.call(
+                "put_item",
                 TableName=self._table_name,
                 Item={**to_item(payment), "writeId": write_id},
                 ConditionExpression="attribute_not_exists(paymentId)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as refusal:
-            existing = from_item(refusal.item)
+            existing = _as_it_stands(refusal)
             if refusal.item.get("writeId") == write_id:
                 return existing, True
             if not existing.is_same_request(payment):
@@ -82,8 +82,8 @@ class PaymentRepository:
             PaymentNotFound: there is none, or it is somebody else's.
             StoreUnavailable: the store did not answer.
         """
-        answer = self._dynamodb.call(
-            "GetItem",
+        answer = self._store.call(
+            "get_item",
             TableName=self._table_name,
             Key=_key(payment_id),
             ConsistentRead=True,
@@ -110,7 +110,7 @@ class PaymentRepository:
         except ConditionFailed as refusal:
             if refusal.item.get("writeId") == write_id:
                 return payment
-            raise PaymentChanged(from_item(refusal.item)) from None
+            raise PaymentChanged(_as_it_stands(refusal)) from None
         return payment
 
     def list(
@@ -144,8 +144,8 @@ class PaymentRepository:
         if status:
             names["#status"], values[":status"] = "status", {"S": status}
             parameters = {"Limit": MOST_READ, "FilterExpression": "#status = :status"}
-        return self._dynamodb.call(
-            "Query",
+        return self._store.call(
+            "query",
             TableName=self._table_name,
             IndexName="list",
             KeyConditionExpression=condition,
@@ -158,8 +158,8 @@ class PaymentRepository:
     def due(self, now: str, limit: int) -> Iterator[str]:
         """Yield the ids of payments that are due, the longest overdue of each shard first."""
         for shard in sample(range(SHARDS), SHARDS):  # so that none is always the last
-            answer = self._dynamodb.call(
-                "Query",
+            answer = self._store.call(
+                "query",
                 TableName=self._table_name,
                 IndexName="due",
                 KeyConditionExpression="dueKey = :key AND dueAt <= :now",
@@ -178,7 +178,7 @@ class PaymentRepository:
         try:
             self._update(payment, to_item(later), " AND #due = :due")
         except ConditionFailed as refusal:
-            raise PaymentChanged(from_item(refusal.item)) from None
+            raise PaymentChanged(_as_it_stands(refusal)) from None
         return later
 
     def _update(self, before: Payment, item: Item, further_condition: str = "") -> None:
@@ -196,8 +196,8 @@ class PaymentRepository:
         names["#version"], values[":version"] = "version", old["version"]
         if further_condition:
             names["#due"], values[":due"] = "dueAt", old["dueAt"]
-        self._dynamodb.call(
-            "UpdateItem",
+        self._store.call(
+            "update_item",
             TableName=self._table_name,
             Key=_key(before.payment_id),
             UpdateExpression=expression,
@@ -209,8 +209,8 @@ class PaymentRepository:
 
     def try_create(self) -> None:
         """Make the call that `create` makes, for an item that can never be: nothing is stored."""
-        self._dynamodb.call(
-            "PutItem",
+        self._store.call(
+            "put_item",
             TableName=self._table_name,
             Item=_key("none"),
             ConditionExpression="attribute_exists(paymentId)",
@@ -222,13 +222,23 @@ class PaymentRepository:
 
     def try_get(self) -> None:
         """Make the call that `get` makes, for a payment that can never be."""
-        self._dynamodb.call("GetItem", TableName=self._table_name, Key=_key("none"))
+        self._store.call("get_item", TableName=self._table_name, Key=_key("none"))
 
 
-@cache
 def payments() -> PaymentRepository:
     """Return the repository that this execution environment's functions work on."""
-    return PaymentRepository(DynamoDB(settings()), settings().table_name)
+    return PaymentRepository(STORE, settings().table_name)
+
+
+def _as_it_stands(refusal: ConditionFailed) -> Payment:
+    """Return the payment that a write's condition met.
+
+    Raises:
+        StoreUnavailable: the store hands back none, though there must be one.
+    """
+    if not refusal.item:
+        raise StoreUnavailable from refusal
+    return from_item(refusal.item)
 
 
 def _key(payment_id: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import pytest
 from samcli.lib.cfn_language_extensions.sam_integration import expand_language_extensions
 from samcli.yamlhelper import yaml_parse
@@ -142,23 +141,14 @@ def test_functions_know_no_secret(stack: Stack) -> None:
         assert not list(filter(secret.search, function["Environment"]["Variables"]))
 
 
-def test_the_store_is_where_the_sdk_finds_it_in_every_partition(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("AWS_ENDPOINT_URL_DYNAMODB")
-    function = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]
-    url = function["Environment"]["Variables"]["AWS_ENDPOINT_URL_DYNAMODB"]["Fn::Sub"]
-    session = botocore.session.Session()
-    partitions = session.get_component("data_loader").load_data("endpoints")["partitions"]
-    assert len(partitions) > 5
-    for partition in partitions:
-        region = next(iter(partition["regions"]))
-        client = session.create_client(
-            "dynamodb", region, aws_access_key_id="-", aws_secret_access_key="-"
-        )
-        suffix = partition["dnsSuffix"]  # what CloudFormation calls AWS::URLSuffix
-        ours = url.replace("${AWS::Region}", region).replace("${AWS::URLSuffix}", suffix)
-        assert ours == client.meta.endpoint_url
+def test_a_function_starts_from_a_snapshot_where_that_is_asked_for() -> None:
+    def snap_start(**parameters: str) -> list[object]:
+        return [function.get("SnapStart") for function in deployed(**parameters).functions.values()]
+
+    every = len(deployed().functions)
+    assert snap_start() == [None] * every
+    assert snap_start(SnapStart="Off") == [None] * every
+    assert snap_start(SnapStart="On") == [{"ApplyOn": "PublishedVersions"}] * every
 
 
 def test_a_release_is_a_canary_in_prod_that_alarms_take_back(
@@ -187,15 +177,19 @@ def test_a_changed_setting_is_a_new_version(tmp_path: Path) -> None:
     """SAM names a version by its function's text, in which AWS::LanguageExtensions, before it, has
     put the parameters' values. SAM CLI has a copy of that transform."""
 
-    def versions(origin: str, memory: int = 512) -> set[str]:
+    def versions(memory: int = 512, **parameters: str) -> set[str]:
         template = yaml_parse((ROOT / "template.yaml").read_text())
         template["Globals"]["Function"]["MemorySize"] = memory
-        expanded = expand_language_extensions(template, {"AllowedOrigin": origin}, enabled=True)
+        expanded = expand_language_extensions(template, parameters, enabled=True)
         path = tmp_path / "template.json"
         path.write_text(json.dumps(expanded.expanded_template))
         return set(Stack(path).all("AWS::Lambda::Version"))
 
-    assert versions("https://one.example") == versions("https://one.example")
-    assert versions("https://one.example").isdisjoint(versions("https://other.example"))
-    assert versions("https://one.example").isdisjoint(versions("https://one.example", memory=1024))
-    assert len(versions("https://one.example")) == len(deployed().functions)
+    assert versions() == versions()
+    for changed in (
+        versions(AllowedOrigin="https://other.example"),
+        versions(SnapStart="On"),
+        versions(memory=1024),
+    ):
+        assert versions().isdisjoint(changed)
+    assert len(versions()) == len(deployed().functions)

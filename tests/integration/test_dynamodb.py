@@ -1,24 +1,22 @@
-"""How the functions speak to DynamoDB: signed, over few connections, and to nobody else."""
+"""How the functions speak to DynamoDB: where they find it, whom they trust, how they connect."""
 
 import json
+import logging
 import socket
 import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 from zlib import crc32
 
+import botocore.httpsession
 import pytest
-from botocore import auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.exceptions import EndpointConnectionError
 
 from shared.store import dynamodb
 from tests.conftest import Client, forget
@@ -34,6 +32,7 @@ class Listener(ThreadingHTTPServer):
         self.connections = 0
         self.hangs_up = False
         self.is_mute = False
+        self.answer = (200, b"{}", str(crc32(b"{}")))
         self.ended = threading.Semaphore(0)
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -56,11 +55,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.is_mute:
             self.close_connection = True
             return
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.send_header("x-amz-crc32", str(crc32(b"{}")))
+        status, answer, checksum = self.server.answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("x-amz-crc32", checksum)
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(answer)
         self.close_connection = self.server.hangs_up
 
     def log_message(self, *_: object) -> None:
@@ -92,38 +92,157 @@ def lead_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return lead
 
 
-@pytest.mark.parametrize("token", ["a/session+token==", None])
-def test_a_request_is_signed_as_botocore_would_sign_it(
-    alice: Client, lead_to: Any, monkeypatch: pytest.MonkeyPatch, token: str | None
+# --- Where ---
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({}, "https://dynamodb.eu-central-1.amazonaws.com/"),
+        ({"AWS_DEFAULT_REGION": "cn-north-1"}, "https://dynamodb.cn-north-1.amazonaws.com.cn/"),
+        (
+            {"AWS_DEFAULT_REGION": "us-east-1", "AWS_USE_FIPS_ENDPOINT": "true"},
+            "https://dynamodb-fips.us-east-1.amazonaws.com/",
+        ),
+        ({"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "https://dynamodb.eu-central-1.api.aws/"),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"}, "http://127.0.0.1:9/"),
+    ],
+)
+def test_the_store_is_where_the_sdk_finds_it(
+    alice: Client,
+    edge: Any,
+    environment: dict[str, str],
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if token:
-        monkeypatch.setenv("AWS_SESSION_TOKEN", token)
-    else:
-        monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    asked = set()
+
+    def listen(_: Any, request: Any) -> None:
+        asked.add(request.url)
+        raise EndpointConnectionError(endpoint_url=request.url)
+
+    edge(listen)
+    # As the template declares it, for `sam local` to fill.
+    for name, value in {"AWS_ENDPOINT_URL_DYNAMODB": "", **environment}.items():
+        monkeypatch.setenv(name, value)
+
+    assert alice.get(MISSING).status == 503
+    assert asked == {url}
+
+
+def test_on_a_laptop_a_profile_has_the_keys(
+    alice: Client, lead_to: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = tmp_path / "config"
+    profile.write_text(
+        "[profile dev]\naws_access_key_id=laptop\naws_secret_access_key=-\nregion=eu-west-1\n"
+    )
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
+    monkeypatch.setenv("AWS_PROFILE", "dev")
     with listening() as listener:
         lead_to(listener)
-        alice.create({"amount": 1, "currency": "USD", "description": "Ünïcödé ☃ 𝄞"}, key="order-1")
-        alice.get(MISSING)
+        assert alice.get(MISSING).status == 404
 
-    assert len(listener.requests) == 2
-    for headers, body in listener.requests:
-        signed = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
-        assert set(signed.split(";")) >= {"host", "x-amz-date", "x-amz-target"}
-        assert headers.get("x-amz-security-token") == token
-        assert headers["content-type"] == "application/x-amz-json-1.0"
-        assert headers["user-agent"] == "payment-api"
-        request = AWSRequest(
-            "POST",
-            f"http://{headers['host']}/",
-            {name: headers[name] for name in signed.split(";")},
-            body,
-        )
-        sent = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
-        monkeypatch.setattr(auth, "get_current_datetime", partial(lambda sent: sent, sent))
-        auth.SigV4Auth(
-            Credentials("testing", "testing", token), "dynamodb", "eu-central-1"
-        ).add_auth(request)
-        assert request.headers["Authorization"] == headers["authorization"]
+    [(headers, _)] = listener.requests
+    assert "Credential=laptop/" in headers["authorization"]
+    assert "/eu-west-1/dynamodb/" in headers["authorization"]
+
+
+# --- Whom to trust ---
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a certificate, its key beside it in another file, and a second one."""
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("server", "other"):
+        new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        new += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+        new += ["-keyout", folder / "key.pem", "-out", folder / f"{name}.pem"]
+        subprocess.run(new, capture_output=True, check=True)
+        both = (folder / "key.pem").read_text() + (folder / f"{name}.pem").read_text()
+        (folder / f"{name}-and-key.pem").write_text(both)
+    return folder
+
+
+@pytest.fixture
+def tls(certificates: Path, lead_to: Any) -> Iterator[Listener]:
+    with listening(certificates / "server-and-key.pem") as listener:
+        lead_to(listener, "https")
+        yield listener
+
+
+@pytest.fixture
+def trust(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what puts a certificate in the place of Amazon's authorities, or of botocore's."""
+
+    def put(amazons: str = "other", botocores: str = "other", configured: str = "") -> None:
+        monkeypatch.setattr(dynamodb.STORE, "_roots", str(certificates / f"{amazons}.pem"))
+        bundle = str(certificates / f"{botocores}.pem")
+        monkeypatch.setattr(botocore.httpsession, "where", lambda: bundle)
+        if configured:
+            monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / f"{configured}.pem"))
+
+    return put
+
+
+def test_amazons_authorities_are_enough(
+    alice: Client, tls: Listener, trust: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    trust(amazons="server")
+
+    assert alice.get(MISSING).status == 404
+    assert not warnings(caplog)
+
+
+def test_other_authorities_are_believed_with_one_warning(
+    alice: Client, tls: Listener, trust: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    trust(botocores="server")
+
+    assert [alice.get(MISSING).status for _ in range(3)] == [404] * 3
+    [warning] = warnings(caplog)
+    assert f"https://127.0.0.1:{tls.server_port}" in warning
+    assert "certificate verify failed" in warning
+
+
+def test_nobody_else_is_believed(alice: Client, tls: Listener, trust: Any) -> None:
+    trust()
+
+    assert [alice.get(MISSING).status for _ in range(2)] == [503] * 2
+    assert not tls.requests
+
+
+def test_a_configured_authority_takes_the_place_of_all(
+    alice: Client, tls: Listener, trust: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    trust(configured="server")
+    assert alice.get(MISSING).status == 404
+
+    forget()
+    trust(amazons="server", botocores="server", configured="other")
+    assert alice.get(MISSING).status == 503
+    assert not warnings(caplog)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_a_port_that_speaks_no_tls_is_a_503_in_time(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+        forget()
+        assert alice.get(MISSING).status == 503
+
+
+# --- Connections ---
 
 
 def test_calls_share_a_connection(alice: Client, lead_to: Any) -> None:
@@ -140,6 +259,7 @@ def test_calls_share_a_connection(alice: Client, lead_to: Any) -> None:
 def test_a_connection_that_was_closed_meanwhile_costs_no_try(
     alice: Client, lead_to: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As after a pause, and after a restore from a snapshot."""
     monkeypatch.setattr(dynamodb, "TRIES", 1)
     with listening() as listener:
         listener.hangs_up = True
@@ -157,6 +277,27 @@ def test_a_connection_that_ends_without_an_answer_is_let_go(alice: Client, lead_
         listener.is_mute = True
         assert alice.get(MISSING).status == 503
         listener.is_mute = False
+        assert alice.get(MISSING).status == 404
+
+    assert listener.connections == dynamodb.TRIES + 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, b"{}", "1"),
+        (200, b"no JSON", str(crc32(b"no JSON"))),
+        (503, b"<html>", "1"),
+    ],
+)
+def test_a_connection_whose_answer_was_bad_is_let_go(
+    alice: Client, lead_to: Any, answer: tuple[int, bytes, str]
+) -> None:
+    with listening() as listener:
+        lead_to(listener)
+        good, listener.answer = listener.answer, answer
+        assert alice.get(MISSING).status == 503
+        listener.answer = good
         assert alice.get(MISSING).status == 404
 
     assert listener.connections == dynamodb.TRIES + 1
@@ -180,40 +321,3 @@ def test_calls_at_once_never_share_a_connection(lead_to: Any) -> None:
     assert statuses == [404] * 40
     bodies = [json.loads(body) for _, body in listener.requests]
     assert bodies == [bodies[0]] * 40
-
-
-def test_nobody_but_amazons_authorities_is_believed(
-    alice: Client, lead_to: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    certificate = tmp_path / "certificate.pem"
-    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    new += [*named, "-keyout", tmp_path / "key.pem", "-out", certificate]
-    subprocess.run(new, capture_output=True, check=True)
-    both = tmp_path / "both.pem"
-    both.write_text((tmp_path / "key.pem").read_text() + certificate.read_text())
-    with listening(both) as listener:
-        monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-        lead_to(listener, "https")
-        assert alice.get(MISSING).status == 503
-        assert not listener.requests
-
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
-        lead_to(listener, "https")
-        assert alice.get(MISSING).status == 404
-
-        monkeypatch.delenv("AWS_CA_BUNDLE")
-        monkeypatch.setattr(dynamodb, "AMAZON_ROOTS", certificate)
-        lead_to(listener, "https")
-        assert alice.get(MISSING).status == 404
-
-
-def test_a_port_that_speaks_no_tls_is_a_503_in_time(
-    alice: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dynamodb, "CONNECT_SECONDS", 0.1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
-        forget()
-        assert alice.get(MISSING).status == 503

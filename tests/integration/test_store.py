@@ -2,25 +2,31 @@
 
 import io
 import json
-import socket
-import ssl
 from collections.abc import Callable
-from http.client import IncompleteRead, RemoteDisconnected
+from types import SimpleNamespace
 from typing import Any
+from zlib import crc32
 
 import pytest
+from botocore import exceptions as boto
+from botocore.awsrequest import AWSResponse
 
 from shared.store import dynamodb
-from shared.store.dynamodb import _Response
 from tests.conftest import Client
 
 REQUEST = {"amount": 10.5, "currency": "USD"}
 Send = Callable[..., Any]
 
 
-def answer(status: int, code: str) -> _Response:
-    body = f'{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}}'
-    return _Response(status, body.encode(), checksum=None)
+def answer(status: int, body: bytes, checksum: int | None = None) -> AWSResponse:
+    headers = {} if checksum is None else {"x-amz-crc32": str(checksum)}
+    return AWSResponse("-", status, headers, raw=SimpleNamespace(stream=lambda: [body]))
+
+
+def error(status: int, code: str, **item: Any) -> AWSResponse:
+    document = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no", **item}
+    body = json.dumps(document).encode()
+    return answer(status, body, crc32(body))
 
 
 def overwrite(store: tuple[Any, str], payment_id: str, attribute: str, value: str) -> None:
@@ -82,9 +88,9 @@ def test_a_read_sees_what_was_just_written(alice: Client, edge: Any) -> None:
     """The stores of the tests are consistent whatever is asked of them; DynamoDB is when told."""
     sent = []
 
-    def record(send: Send, headers: Any, body: bytes) -> Any:
-        sent.append(json.loads(body))
-        return send(headers, body)
+    def record(send: Send, request: Any) -> Any:
+        sent.append(json.loads(request.body))
+        return send(request)
 
     payment_id = alice.create(REQUEST).json["paymentId"]
     edge(record)
@@ -110,11 +116,11 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
 ) -> None:
     sent = []
 
-    def lose_the_first_answer(send: Send, headers: Any, body: bytes) -> Any:
-        sent.append(body)
-        response = send(headers, body)
+    def lose_the_first_answer(send: Send, request: Any) -> Any:
+        sent.append(request)
+        response = send(request)
         if len(sent) == 1:
-            raise RemoteDisconnected
+            raise boto.ConnectionClosedError(endpoint_url=request.url)
         return response
 
     edge(lose_the_first_answer)
@@ -129,24 +135,35 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
 @pytest.mark.parametrize(
     "failure",
     [
-        answer(400, "ThrottlingException"),
-        answer(400, "ProvisionedThroughputExceededException"),
-        answer(400, "ReplicatedWriteConflictException"),
-        answer(400, "RequestLimitExceeded"),
-        answer(400, "TransactionConflictException"),
-        answer(500, "InternalServerError"),
-        answer(503, "ServiceUnavailable"),
-        answer(200, "AnAnswerWithoutItsChecksum"),
-        answer(400, "ARefusalWithAnothersChecksum")._replace(checksum="1"),
-        _Response(403, b'"a page that is not DynamoDB\'s"', checksum=None),
-        TimeoutError(),
-        ConnectionRefusedError(),
-        RemoteDisconnected(),
-        IncompleteRead(b""),
-        socket.gaierror(),
-        ssl.SSLError(),
+        error(400, "ThrottlingException"),
+        error(400, "ProvisionedThroughputExceededException"),
+        error(400, "ReplicatedWriteConflictException"),
+        error(400, "RequestLimitExceeded"),
+        error(400, "TransactionConflictException"),
+        error(400, "ThrottlingException:http://internal.amazon.com/coral/com.amazonaws.dynamodb/"),
+        error(400, "ExpiredTokenException"),
+        error(400, "InvalidSignatureException"),
+        error(400, "RequestExpired"),
+        error(400, "UnrecognizedClientException"),
+        error(500, "InternalServerError"),
+        error(503, "ServiceUnavailable"),
+        answer(200, b"{}", checksum=None),
+        answer(200, b"{}", checksum=1),
+        answer(200, b"", checksum=crc32(b"")),
+        answer(200, b"no JSON", checksum=crc32(b"no JSON")),
+        answer(400, b'{"__type": "#AccessDeniedException"}', checksum=1),
+        answer(403, b'"a page that is not DynamoDB\'s"', checksum=None),
+        answer(302, b"", checksum=None),
+        boto.ConnectTimeoutError(endpoint_url="-"),
+        boto.ReadTimeoutError(endpoint_url="-"),
+        boto.EndpointConnectionError(endpoint_url="-"),
+        boto.ConnectionClosedError(endpoint_url="-"),
+        boto.ProxyConnectionError(proxy_url="-"),
+        boto.SSLError(endpoint_url="-", error=OSError()),
+        boto.HTTPClientError(error=OSError()),
+        boto.CredentialRetrievalError(provider="container-role", error_msg="-"),
     ],
-    ids=lambda failure: getattr(failure, "status", type(failure).__name__),
+    ids=lambda failure: getattr(failure, "status_code", type(failure).__name__),
 )
 def test_a_store_that_is_away_is_a_503_and_costs_no_key(
     alice: Client, edge: Any, failure: Any
@@ -154,9 +171,9 @@ def test_a_store_that_is_away_is_a_503_and_costs_no_key(
     payment_id = alice.create(REQUEST).json["paymentId"]
     is_away = [True]
 
-    def fail(send: Send, *request: Any) -> Any:
+    def fail(send: Send, request: Any) -> Any:
         if not is_away:
-            return send(*request)
+            return send(request)
         if isinstance(failure, Exception):
             raise failure
         return failure
@@ -180,7 +197,7 @@ def test_a_call_has_as_many_tries_as_fit_in_its_time_and_a_pause_between_them(
 
     def fail(*request: Any) -> None:
         tries.append(request)
-        raise TimeoutError
+        raise boto.ReadTimeoutError(endpoint_url="-")
 
     edge(fail)
     monkeypatch.setattr(dynamodb, "sleep", pauses.append)
@@ -192,10 +209,35 @@ def test_a_call_has_as_many_tries_as_fit_in_its_time_and_a_pause_between_them(
     assert all(0 <= pause <= dynamodb.LONGEST_PAUSE_SECONDS for pause in pauses)
 
 
+def test_a_refusal_that_does_not_show_what_stands_there_is_a_503(alice: Client, edge: Any) -> None:
+    edge(lambda *_: error(400, "ConditionalCheckFailedException"))
+
+    assert alice.create(REQUEST, key="order-1").status == 503
+
+
+@pytest.mark.parametrize(
+    "code", ["ExpiredTokenException", "InvalidSignatureException", "UnrecognizedClientException"]
+)
+def test_keys_that_are_refused_are_loaded_again_for_one_more_try(
+    alice: Client, edge: Any, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_by = []
+
+    def refuse_the_first(send: Send, request: Any) -> Any:
+        signed_by.append(request.headers["Authorization"].partition(b"Credential=")[2][:3])
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "new")
+        return error(400, code) if signed_by == [b"tes"] else send(request)
+
+    edge(refuse_the_first)
+
+    assert alice.create(REQUEST).status == 201
+    assert signed_by == [b"tes", b"new"]
+
+
 def test_what_the_store_refuses_for_good_is_a_500_and_the_log_says_why(
     alice: Client, edge: Any, logs: io.StringIO
 ) -> None:
-    edge(lambda *_: answer(400, "AccessDeniedException"))
+    edge(lambda *_: error(400, "AccessDeniedException"))
 
     for response in (alice.get("pay_" + "a" * 32), alice.create(REQUEST)):
         assert response.status == 500

@@ -1,10 +1,12 @@
 """What `sam build` makes, opened: for both processors, and run from its bytecode alone."""
 
+import json
 import os
 import re
 import shutil
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,12 +49,14 @@ def test_it_holds_its_own_folder_and_nothing_of_the_others(package: Path, functi
     assert {path.name for path in package.iterdir()} & ours == {FUNCTIONS[function], "shared"}
 
 
-def test_it_holds_no_tests_no_scripts_and_no_sdk(package: Path) -> None:
+def test_it_holds_no_tests_no_scripts_and_one_of_the_sdks_services(package: Path) -> None:
     names = [path.relative_to(package).as_posix() for path in files(package)]
 
     assert not [name for name in names if name.startswith("bin/") or "/tests/" in name]
     assert not [name for name in names if name.endswith((".pyi", "py.typed", "RECORD"))]
-    assert not list(package.glob("boto*"))  # which has the descriptions of 400 services
+    assert [path.name for path in (package / "botocore/data").iterdir() if path.is_dir()] == [
+        "dynamodb"
+    ]
 
 
 def takes_a_body(function: str) -> bool:
@@ -64,7 +68,8 @@ def test_it_says_what_it_holds(package: Path, function: str) -> None:
 
     pydantic = {"pydantic", "pydantic_core", "annotated_types", "typing_inspection"}
     powertools = {"aws_lambda_powertools", "jmespath", "typing_extensions"}
-    assert held == powertools | (pydantic if takes_a_body(function) else set())
+    boto3 = {"boto3", "botocore", "s3transfer", "urllib3", "python_dateutil", "six"}
+    assert held == powertools | boto3 | (pydantic if takes_a_body(function) else set())
 
 
 def test_its_native_modules_are_for_the_processor_asked_for(
@@ -86,7 +91,7 @@ def test_it_is_small(package: Path, tmp_path: Path) -> None:
 
 def test_it_trusts_amazons_certificate_authorities_and_no_other(package: Path) -> None:
     trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusted.load_verify_locations(package / "shared/amazon_roots.pem")
+    trusted.load_verify_locations(package / "shared/store/amazon_roots.pem")
     everybodys = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     everybodys.load_verify_locations(Path(botocore.__file__).with_name("cacert.pem"))
 
@@ -99,6 +104,41 @@ def test_it_trusts_amazons_certificate_authorities_and_no_other(package: Path) -
 
 def _common_name(ca: Any) -> str:
     return dict(pair for part in ca["subject"] for pair in part).get("commonName", "")
+
+
+ENDPOINTS = """
+import json, sys
+from boto3.session import Session
+from botocore.config import Config
+
+def client(region, **variant):
+    keys = {"aws_access_key_id": "-", "aws_secret_access_key": "-"}
+    return Session(region_name=region, **keys).client("dynamodb", config=Config(**variant))
+
+found = {}
+for region in sys.argv[1:]:
+    for variant in ({}, {"use_fips_endpoint": True}, {"use_dualstack_endpoint": True}):
+        try:
+            found[f"{region} {variant}"] = client(region, **variant).meta.endpoint_url
+        except Exception as error:
+            found[f"{region} {variant}"] = str(error)
+operations = client(sys.argv[1]).meta.method_to_api_mapping
+print(json.dumps([found, operations], sort_keys=True))
+"""
+
+
+def test_its_sdk_finds_every_endpoint_of_the_store_and_knows_every_operation(
+    package: Path, python: str
+) -> None:
+    endpoints = json.loads((Path(botocore.__file__).parent / "data/endpoints.json").read_text())
+    regions = [next(iter(partition["regions"])) for partition in endpoints["partitions"]]
+    assert len(regions) > 5
+
+    def run(*command: str | Path) -> str:
+        return subprocess.check_output([*command, ENDPOINTS, *regions], text=True)
+
+    path = f"import sys; sys.path.insert(0, {str(package)!r}); exec(sys.argv.pop(1))"
+    assert run(python, "-I", "-S", "-c", path) == run(sys.executable, "-c")
 
 
 def test_every_module_has_unchecked_bytecode_for_where_lambda_unpacks_it(package: Path) -> None:

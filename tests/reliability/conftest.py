@@ -47,13 +47,20 @@ class Network:
     def __init__(self, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
         self.proxy = proxy
         self._monkeypatch = monkeypatch
+        self._wait = 0.0
 
     def plan(self, *faults: Fault, **hooks: Callable[[], object]) -> None:
         """Let the coming requests meet these faults, one each, and those after them none."""
         self.proxy.plan(*faults, **hooks)
         wait = 30 if SILENT.isdisjoint(faults) else 0.05
-        self._monkeypatch.setattr(dynamodb, "CONNECT_SECONDS", 0.05)
-        self._monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", wait)
+        if wait != self._wait:
+            self.wait(0.05, wait)
+
+    def wait(self, connect_seconds: float, answer_seconds: float) -> None:
+        """Let the functions wait so long for the store."""
+        self._monkeypatch.setattr(dynamodb, "CONNECT_SECONDS", connect_seconds)
+        self._monkeypatch.setattr(dynamodb, "ANSWER_SECONDS", answer_seconds)
+        self._wait = answer_seconds
         forget()
 
 

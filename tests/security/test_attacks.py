@@ -31,9 +31,9 @@ def test_a_foreign_payment_and_none_cost_the_same_read(
     missing = "pay_" + "a" * 32
     sent: list[bytes] = []
 
-    def listen(send: Any, headers: Any, body: bytes) -> Any:
-        sent.append(body)
-        return send(headers, body)
+    def listen(send: Any, request: Any) -> Any:
+        sent.append(request.body)
+        return send(request)
 
     edge(listen)
 
