@@ -54,6 +54,11 @@ def apply(payment: Payment, facts: Facts) -> Payment:
     for refund in facts.refunds:
         payment = _with_refund(payment, refund)
     operation = payment.operation
+    if operation and _is_over(operation, facts):
+        if any(each.refund_id == operation.refund_id for each in facts.refunds):
+            payment = replace(payment, operation=None)
+        else:
+            payment = abandon(payment, (facts.last_error or {}).get("message"))
     return replace(
         payment,
         state=facts.state,
@@ -62,15 +67,18 @@ def apply(payment: Payment, facts: Facts) -> Payment:
         authorized_until=facts.authorized_until,
         last_error=facts.last_error,
         references={**(payment.references or {}), **facts.references} or None,
-        operation=None if operation is None or _is_over(operation, facts) else operation,
     )
 
 
-def abandon(payment: Payment) -> Payment:
-    """Return the payment without its operation, which did not happen and is not asked for again."""
+def abandon(payment: Payment, error: str | None = None) -> Payment:
+    """Return the payment without its operation, which is not asked for again.
+
+    A refund that it was about did not happen: it has failed, with the error as the reason.
+    """
     operation = payment.operation
     if operation and operation.refund_id and (refund := payment.refund(operation.refund_id)):
-        failed = replace(refund, status="FAILED", error="It did not happen", updated_at=now())
+        error = error or "It did not happen"
+        failed = replace(refund, status="FAILED", error=error, updated_at=now())
         payment = payment.with_refund(failed)
     return replace(payment, operation=None)
 
