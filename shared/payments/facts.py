@@ -47,10 +47,17 @@ class Facts:
 
 
 def apply(payment: Payment, facts: Facts) -> Payment:
-    """Return the payment with what its gateway says; the gateway's word overrules ours.
+    """Return the payment with what its gateway says; the gateway's word about money overrules ours.
 
-    `revise` makes a change of it that can be kept.
+    An ended payment comes back only with money. A gateway that knows nothing of a payment which it
+    knew (PENDING) reads from a copy that is behind: nothing is learnt from it. `revise` makes a
+    change of what is returned that can be kept.
     """
+    if facts.state == lifecycle.PENDING != payment.state:
+        return payment
+    is_money = facts.captured_minor > 0 or facts.state == lifecycle.AUTHORIZED
+    if payment.state in lifecycle.ENDS and not is_money:
+        facts = replace(facts, state=payment.state, next_action=None)
     for refund in facts.refunds:
         payment = _with_refund(payment, refund)
     operation = payment.operation
@@ -63,9 +70,10 @@ def apply(payment: Payment, facts: Facts) -> Payment:
         payment,
         state=facts.state,
         captured_minor=facts.captured_minor,
-        next_action=facts.next_action,
-        authorized_until=facts.authorized_until,
-        last_error=facts.last_error,
+        # None for what is empty, as it is read back from the store
+        next_action=facts.next_action or None,
+        authorized_until=facts.authorized_until or None,
+        last_error=facts.last_error or None,
         references={**(payment.references or {}), **facts.references} or None,
     )
 
@@ -144,6 +152,7 @@ def _is_over(operation: Operation, facts: Facts) -> bool:
 
 
 def _with_refund(payment: Payment, facts: RefundFacts) -> Payment:
+    facts = replace(facts, error=facts.error or None)
     known = payment.refund(facts.refund_id)
     at = now()
     if known is None:  # made at the gateway, not here
