@@ -133,7 +133,7 @@ class Payment:
     def refundable_minor(self) -> int:
         """What may still be given back: captured, and in no refund that succeeded or may."""
         taken = sum(refund.amount_minor for refund in self.refunds if refund.status != "FAILED")
-        return self.captured_minor - taken
+        return max(0, self.captured_minor - taken)  # less than zero where a capture was reversed
 
     def refund(self, refund_id: str) -> Refund | None:
         """Return the refund with this id, if there is one."""
