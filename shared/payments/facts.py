@@ -61,7 +61,7 @@ def apply(payment: Payment, facts: Facts) -> Payment:
     for refund in facts.refunds:
         payment = _with_refund(payment, refund)
     operation = payment.operation
-    if operation and _is_over(operation, facts):
+    if operation and is_over(operation, facts):
         if any(each.refund_id == operation.refund_id for each in facts.refunds):
             payment = replace(payment, operation=None)
         else:
@@ -136,8 +136,8 @@ def _due_at(payment: Payment) -> str | None:
     return None
 
 
-def _is_over(operation: Operation, facts: Facts) -> bool:
-    """Whether the facts decide the operation, though they may not be the answer to it."""
+def is_over(operation: Operation, facts: Facts) -> bool:
+    """Tell whether the facts decide the operation, though they may not be the answer to it."""
     if facts.answers == operation.operation_id:
         return True
     is_ended = facts.captured_minor > 0 or facts.state in lifecycle.ENDS

@@ -3,13 +3,19 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
 
+from shared import operations
+from shared.gateways.manual import Manual
+from shared.payments import clock
 from shared.store import dynamodb
-from tests.conftest import assert_no_secret, forget
+from tests.conftest import Client, assert_no_secret, forget
 from tests.integration.conftest import store_url, table  # noqa: F401
+from tests.reliability.gateway import Scripted, ScriptedGateway
+from tests.reliability.life import Life
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
 from tests.reliability.worker import Worker
 
@@ -103,3 +109,39 @@ def environment(network: Network) -> dict[str, str]:
     names = ("TABLE_NAME", "AWS_ENDPOINT_URL_DYNAMODB", "ALLOWED_ORIGIN", "POWERTOOLS_SERVICE_NAME")
     aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
     return {name: os.environ[name] for name in (*names, *aws)}
+
+
+@pytest.fixture
+def gateway(network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedGateway]:
+    """Return a gateway that payments may name as `scripted`."""
+    gateway = ScriptedGateway()
+    known = {"manual": Manual(), "scripted": Scripted(gateway.url)}
+    monkeypatch.setenv("GATEWAYS", "manual,scripted")
+    monkeypatch.setattr(operations, "gateways", lambda: known)
+    forget()
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def life(  # noqa: PLR0917
+    network: Network,
+    gateway: ScriptedGateway,
+    table: tuple[Any, str],  # noqa: F811
+    alice: Client,
+    office: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Life]:
+    """Return a life of payments, with a clock that can be put on."""
+    life = Life(network, gateway, alice, office)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "datetime":
+            return datetime.now(tz) + timedelta(seconds=life.seconds_ahead)
+
+    monkeypatch.setattr(clock, "datetime", Clock)
+    yield life
+    client, name = table
+    for payment_id in life.payment_ids:  # so that they are not due in the next test
+        client.delete_item(TableName=name, Key={"paymentId": {"S": payment_id}})

@@ -1,0 +1,113 @@
+"""The life of payments at the scripted gateway: calls, repeated as the docs say, and sweeps."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from settle_payments.app import handler as settle_payments
+from shared.errors import StoreUnavailable
+from shared.operations import operations
+from shared.payments.payment import Payment
+from shared.store.payments import payments
+from tests.conftest import Client, Context, Response
+from tests.reliability.gateway import ScriptedGateway
+
+if TYPE_CHECKING:
+    from tests.reliability.conftest import Network
+
+REQUEST = {"amount": 100, "currency": "USD", "gateway": "scripted"}
+REQUEST["returnUrl"] = "https://shop.example/"
+SWEEP_SECONDS = 3600
+
+
+class Life:
+    """Payments of one user, their back office, and the schedule.
+
+    Attributes:
+        seconds_ahead: how far the functions' clock is ahead.
+    """
+
+    def __init__(
+        self, network: "Network", gateway: ScriptedGateway, alice: Client, office: Client
+    ) -> None:
+        self.network = network
+        self.gateway = gateway
+        self.alice = alice
+        self.office = office
+        self.seconds_ahead = 0.0
+        self.payment_ids: list[str] = []
+
+    def made(self, *, capture: str = "automatic", is_confirmed: bool = False) -> str:
+        """Return the id of a new payment: of an authorized one, say."""
+        payment = self.alice.create({**REQUEST, "capture": capture})
+        assert payment.status == 201, payment.text
+        payment_id: str = payment.json["paymentId"]
+        self.payment_ids.append(payment_id)
+        if is_confirmed:
+            assert self.alice.do("confirm", payment_id).status == 200
+        return payment_id
+
+    def refund(self, payment_id: str, key: str, **body: Any) -> Response:
+        return self.office.do("refund", payment_id, body, {"Idempotency-Key": key})
+
+    def sweep(self) -> None:
+        """Let an hour pass, and the schedule run; a store that is away fails it."""
+        self.seconds_ahead += SWEEP_SECONDS
+        with suppress(StoreUnavailable):
+            settle_payments({}, Context())
+
+    def webhook(self, payment_id: str) -> None:
+        """Let the gateway tell that something happened to the payment."""
+        operations().learn(self.kept(payment_id))
+
+    def kept(self, payment_id: str) -> Payment:
+        return payments().get(payment_id, owner=None)
+
+    def until_answered(self, call: Callable[[], Response]) -> Response:
+        """Repeat a call until its outcome is known, and let the schedule run in between."""
+        for _ in range(10):
+            response = call()
+            assert response.status != 500, response.text
+            is_under_way = response.status == 409 and "operation-under-way" in response.text
+            if response.status not in (202, 503) and not is_under_way:
+                return response
+            assert response.headers["Retry-After"] in ("1", "5")
+            self.gateway.finish()
+            self.sweep()
+        raise AssertionError("the fault has long passed, and there is still no answer")
+
+    def settled(self, payment_id: str) -> Payment:
+        """Return the payment after all that was under way, held against the gateway's ledger."""
+        self.network.plan()
+        self.gateway.plan()
+        self.gateway.finish()
+        for _ in range(4):
+            payment = self.kept(payment_id)
+            if not payment.due_at:
+                break
+            self.sweep()
+        self.agree(payment)
+        return payment
+
+    def agree(self, payment: Payment) -> None:
+        """Check that the payment is what the gateway's ledger says, to the last minor unit."""
+        assert payment.operation is None
+        account = self.gateway.accounts.get(payment.payment_id)
+        if account is None:
+            assert payment.status in ("PENDING", "CANCELED")
+            assert (payment.captured_minor, payment.refunds) == (0, ())
+            return
+        assert payment.status == account.status
+        assert payment.captured_minor == account.captured
+        assert payment.refunded_minor == account.refunded
+        known = {each.refund_id: (each.amount_minor, each.status) for each in payment.refunds}
+        for refund_id, refund in account.refunds.items():
+            assert known.pop(refund_id) == (refund["amount"], refund["status"])
+        assert all(status == "FAILED" for _, status in known.values())  # which it refused
+        ids = Counter(operation for operation, _, _ in account.effects)
+        assert not ids or max(ids.values()) == 1, account.effects
+        kinds = Counter(kind for _, kind, _ in account.effects)
+        assert kinds["capture"] <= 1
+        assert kinds["refund"] == len(account.refunds)
+        assert account.refunded <= max(account.captured, 0)
