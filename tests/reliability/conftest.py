@@ -12,6 +12,8 @@ from shared import operations
 from shared.gateways.manual import Manual
 from shared.payments import clock
 from shared.store import dynamodb
+from shared.store import items as store_items
+from shared.store import payments as store_payments
 from tests.conftest import Client, assert_no_secret, forget
 from tests.integration.conftest import store_url, table  # noqa: F401
 from tests.reliability.gateway import Scripted, ScriptedGateway
@@ -134,6 +136,8 @@ def life(  # noqa: PLR0917
 ) -> Iterator[Life]:
     """Return a life of payments, with a clock that can be put on."""
     life = Life(network, gateway, alice, office)
+    for module in (store_items, store_payments):
+        monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
 
     class Clock(datetime):
         @classmethod

@@ -3,21 +3,20 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from settle_payments.app import handler as settle_payments
 from shared.errors import StoreUnavailable
 from shared.operations import operations
-from shared.payments.payment import Payment
+from shared.payments.payment import Payment, new_payment
 from shared.store.payments import payments
 from tests.conftest import Client, Context, Response
-from tests.reliability.gateway import ScriptedGateway
+from tests.reliability.gateway import Account, ScriptedGateway
 
 if TYPE_CHECKING:
     from tests.reliability.conftest import Network
 
-REQUEST = {"amount": 100, "currency": "USD", "gateway": "scripted"}
-REQUEST["returnUrl"] = "https://shop.example/"
 SWEEP_SECONDS = 3600
 
 
@@ -38,15 +37,27 @@ class Life:
         self.seconds_ahead = 0.0
         self.payment_ids: list[str] = []
 
-    def made(self, *, capture: str = "automatic", is_confirmed: bool = False) -> str:
-        """Return the id of a new payment: of an authorized one, say."""
-        payment = self.alice.create({**REQUEST, "capture": capture})
-        assert payment.status == 201, payment.text
-        payment_id: str = payment.json["paymentId"]
-        self.payment_ids.append(payment_id)
-        if is_confirmed:
-            assert self.alice.do("confirm", payment_id).status == 200
-        return payment_id
+    def made(self, capture: str = "automatic", status: str = "PENDING") -> str:
+        """Return the id of a new payment: PENDING, or AUTHORIZED or CAPTURED at its gateway."""
+        new = new_payment(
+            self.alice.user,
+            None,
+            amount_minor=10000,
+            currency="USD",
+            gateway="scripted",
+            capture=capture,
+            return_url="https://shop.example/",
+        )
+        captured = 10000 if status == "CAPTURED" else 0
+        if status != "PENDING":
+            account = Account(10000, capture, status, captured)
+            account.effects = [("op_start", "capture" if captured else "hold", 10000)]
+            self.gateway.accounts[new.payment_id] = account
+        payments().create(
+            replace(new, status=status, state=status, captured_minor=captured, version=2)
+        )
+        self.payment_ids.append(new.payment_id)
+        return new.payment_id
 
     def refund(self, payment_id: str, key: str, **body: Any) -> Response:
         return self.office.do("refund", payment_id, body, {"Idempotency-Key": key})
