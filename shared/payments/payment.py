@@ -90,7 +90,7 @@ class Payment:
         capture: `automatic`, or `manual`: authorized first, captured by a call.
         next_action: what the payer has to do: type, url, expiresAt.
         last_error: why the gateway refused something last: code, message.
-        cancellation_reason: what the call that canceled it gave as the reason.
+        cancellation_reason: what the last call to cancel it gave as the reason.
         references: the gateway's own ids, by a name that the gateway chooses.
         due_at: when to ask the gateway again unless it speaks first; None: never.
         attempts: how often it was asked again since the last change.

@@ -114,28 +114,35 @@ def environment(network: Network) -> dict[str, str]:
 
 
 @pytest.fixture
-def gateway(network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedGateway]:
-    """Return a gateway that payments may name as `scripted`."""
+def gateway(network: Network) -> Iterator[ScriptedGateway]:
+    """Return a gateway that fails on purpose."""
     gateway = ScriptedGateway()
-    known = {"manual": Manual(), "scripted": Scripted(gateway.url)}
-    monkeypatch.setenv("GATEWAYS", "manual,scripted")
-    monkeypatch.setattr(operations, "gateways", lambda: known)
-    forget()
     yield gateway
     gateway.close()
+
+
+@pytest.fixture
+def adapter(gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    """Return the adapter by which the functions reach the gateway."""
+    adapter = Scripted(gateway.url)
+    monkeypatch.setenv("GATEWAYS", "manual,scripted")
+    monkeypatch.setattr(operations, "gateways", lambda: {"manual": Manual(), "scripted": adapter})
+    forget()
+    return adapter
 
 
 @pytest.fixture
 def life(  # noqa: PLR0917
     network: Network,
     gateway: ScriptedGateway,
+    adapter: Scripted,
     table: tuple[Any, str],  # noqa: F811
     alice: Client,
     office: Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Life]:
     """Return a life of payments, with a clock that can be put on."""
-    life = Life(network, gateway, alice, office)
+    life = Life(network, gateway, adapter, alice, office)
     for module in (store_items, store_payments):
         monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
 

@@ -27,7 +27,7 @@ class Outcome(Enum):
     WORKING = "taken, and done later"
     PENDING = "the same, and said to be its last word on the operation"
     FAILING = "taken, and refused later"
-    TURNING = "done, and undone later: a refund that had succeeded fails, a capture is reversed"
+    TURNING = "done, and undone later: a refund fails, a capture is reversed"
     REDIRECTED = "a start that needs the payer"
 
 
@@ -87,6 +87,26 @@ class Account:
         self.refunds[refund] = {"amount": amount, "status": "SUCCEEDED"}
         self.effects.append((operation, "refund", amount))
         return None
+
+    # What happens at the gateway, by the payer or by somebody who signs in there
+
+    def pay(self) -> None:
+        self.is_approved = True
+        self.start("by the payer")
+
+    def expire(self) -> None:
+        self.state = "EXPIRED"
+
+    def give_back(self, amount: int) -> None:
+        self.refund("by hand", f"re_{len(self.refunds)}", amount)
+
+    def fail_refunds(self) -> None:
+        for each in self.refunds.values():
+            each["status"] = "FAILED"
+
+    def reverse(self) -> None:
+        if self.captured:
+            self.state, self.captured = "FAILED", 0
 
     @property
     def refunded(self) -> int:
@@ -178,7 +198,7 @@ class ScriptedGateway(FaultProxy):
         else:
             error = do()
             if outcome is Outcome.TURNING and not error:
-                self._later.append(lambda: _turn(account, kind, asked))
+                self._later.append(account.fail_refunds if kind == "refund" else account.reverse)
         answer = {**self._shown(payment), "error": error, "isDone": is_done}
         self._first_answers[operation] = answer
         return answer
@@ -216,13 +236,6 @@ class ScriptedGateway(FaultProxy):
         account = self.accounts.get(payment) or Account(0, "")
         shown = asdict(account)
         return {name: shown[name] for name in ("state", "captured", "refunds", "failed")}
-
-
-def _turn(account: Account, kind: str, asked: dict[str, Any]) -> None:
-    if kind == "refund":
-        account.refunds[asked["refund"]]["status"] = "FAILED"
-    elif account.captured:
-        account.state, account.captured = "FAILED", 0
 
 
 class Scripted(Gateway):
