@@ -79,14 +79,14 @@ def test_a_client_is_told_of_moves_by_calls_alone(status: str) -> None:
 
 
 def test_no_call_brings_an_ended_payment_back() -> None:
-    assert lifecycle.ENDS == {"FAILED", "CANCELED", "EXPIRED"}
+    assert {"FAILED", "CANCELED", "EXPIRED"} == lifecycle.ENDS
     for status in lifecycle.ENDS:
         assert may_become(status) == []
 
 
 def test_every_status_is_kept_under_its_own_name() -> None:
     assert len(set(lifecycle.STATUSES)) == 10
-    assert lifecycle.PAID == {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"}
+    assert {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"} == lifecycle.PAID
     for status in lifecycle.STATUSES:
         assert getattr(lifecycle, status) == status
 
