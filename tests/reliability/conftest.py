@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from tests.integration.conftest import store_url, table  # noqa: F401
 from tests.reliability.gateway import Scripted, ScriptedGateway
 from tests.reliability.life import Life
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
-from tests.reliability.worker import Worker
+from tests.reliability.worker import Worker, shifted
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +113,12 @@ def environment(network: Network) -> dict[str, str]:
 
 
 @pytest.fixture
+def life_environment(environment: dict[str, str], gateway: ScriptedGateway) -> dict[str, str]:
+    """Return the same, with the scripted gateway."""
+    return {**environment, "GATEWAY_URL": gateway.url}
+
+
+@pytest.fixture
 def gateway(network: Network) -> Iterator[ScriptedGateway]:
     """Return a gateway that fails on purpose."""
     gateway = ScriptedGateway()
@@ -146,12 +151,7 @@ def life(  # noqa: PLR0917
     for module in (store_items, store_payments):
         monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
 
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "datetime":
-            return datetime.now(tz) + timedelta(seconds=life.seconds_ahead)
-
-    monkeypatch.setattr(clock, "datetime", Clock)
+    monkeypatch.setattr(clock, "datetime", shifted(lambda: life.seconds_ahead))
     yield life
     client, name = table
     for payment_id in life.payment_ids:  # so that they are not due in the next test

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from settle_payments.app import handler as settle_payments
 from shared.errors import StoreUnavailable
@@ -18,6 +18,38 @@ if TYPE_CHECKING:
     from tests.reliability.conftest import Network
 
 SWEEP_SECONDS = 3600
+
+
+class Call(NamedTuple):
+    """A call, what is to be there before it, and what it is to lead to."""
+
+    action: str
+    body: dict[str, object]
+    capture: str
+    before: str
+    status: str
+    captured: int
+    refunded: int = 0
+
+    def has_led_to(self, payment: Payment) -> None:
+        assert (payment.status, payment.captured_minor) == (self.status, self.captured)
+        assert payment.refunded_minor == self.refunded
+
+
+CALLS = {
+    "confirm": Call("confirm", {}, "automatic", "PENDING", "CAPTURED", 10000),
+    "authorize": Call("confirm", {}, "manual", "PENDING", "AUTHORIZED", 0),
+    "capture": Call("capture", {}, "manual", "AUTHORIZED", "CAPTURED", 10000),
+    "capture in part": Call(
+        "capture", {"amount": "60.50"}, "manual", "AUTHORIZED", "CAPTURED", 6050
+    ),
+    "cancel": Call("cancel", {"reason": "Sold out"}, "manual", "AUTHORIZED", "CANCELED", 0),
+    "refund": Call("refund", {}, "automatic", "CAPTURED", "REFUNDED", 10000, 10000),
+    "refund in part": Call(
+        "refund", {"amount": 40}, "automatic", "CAPTURED", "PARTIALLY_REFUNDED", 10000, 4000
+    ),
+}
+KEY = {"Idempotency-Key": "r-1"}
 
 
 class Life:
@@ -64,6 +96,17 @@ class Life:
         )
         self.payment_ids.append(new.payment_id)
         return new.payment_id
+
+    def do(self, call: Call, payment_id: str) -> Response:
+        return self._caller(call).do(call.action, payment_id, call.body, KEY)
+
+    def event(self, call: Call, payment_id: str) -> dict[str, Any]:
+        """Return the event of the call, for a worker."""
+        event = self._caller(call).event(payment_id, call.body, KEY)
+        return {**event, "call": call.action}
+
+    def _caller(self, call: Call) -> Client:
+        return self.alice if call.action in ("confirm", "cancel") else self.office
 
     def refund(self, payment_id: str, key: str, **body: Any) -> Response:
         return self.office.do("refund", payment_id, body, {"Idempotency-Key": key})

@@ -7,54 +7,12 @@ store meet, a client that repeats the call as the docs say, and the schedule tha
 
 from collections.abc import Callable
 from itertools import product
-from typing import NamedTuple
 
 import pytest
 
-from tests.conftest import Response
 from tests.reliability.gateway import Outcome, Trouble
-from tests.reliability.life import Life
+from tests.reliability.life import CALLS, Life
 from tests.reliability.proxy import Fault
-
-
-class Call(NamedTuple):
-    """A call, what is to be there before it, and what it is to lead to."""
-
-    capture: str
-    before: str
-    do: Callable[[Life, str], Response]
-    status: str
-    captured: int
-    refunded: int = 0
-
-
-def confirm(life: Life, payment_id: str) -> Response:
-    return life.alice.do("confirm", payment_id)
-
-
-def cancel(life: Life, payment_id: str) -> Response:
-    return life.alice.do("cancel", payment_id, {"reason": "Changed my mind"})
-
-
-def capture(**body: object) -> Callable[[Life, str], Response]:
-    return lambda life, payment_id: life.office.do("capture", payment_id, body)
-
-
-def refund(**body: object) -> Callable[[Life, str], Response]:
-    return lambda life, payment_id: life.refund(payment_id, "r-1", **body)
-
-
-CALLS = {
-    "confirm": Call("automatic", "PENDING", confirm, "CAPTURED", 10000),
-    "authorize": Call("manual", "PENDING", confirm, "AUTHORIZED", 0),
-    "capture": Call("manual", "AUTHORIZED", capture(), "CAPTURED", 10000),
-    "capture in part": Call("manual", "AUTHORIZED", capture(amount="60.50"), "CAPTURED", 6050),
-    "cancel": Call("manual", "AUTHORIZED", cancel, "CANCELED", 0),
-    "refund": Call("automatic", "CAPTURED", refund(), "REFUNDED", 10000, 10000),
-    "refund in part": Call(
-        "automatic", "CAPTURED", refund(amount=40), "PARTIALLY_REFUNDED", 10000, 4000
-    ),
-}
 
 # A gateway's answers come over TLS, which notices digits that changed; its 400s are all alike.
 NOT_THERE = {
@@ -89,7 +47,7 @@ def go_through(life: Life, name: str, at_gateway: list[Trouble], at_store: list[
 
     life.gateway.plan(*at_gateway)
     life.network.plan(*at_store)
-    response = life.until_answered(lambda: call.do(life, payment_id))
+    response = life.until_answered(lambda: life.do(call, payment_id))
     if Outcome.TURNING in at_gateway:  # what was done is looked at again where its gateway says so
         life.gateway.finish()
         life.webhook(payment_id)
@@ -98,9 +56,8 @@ def go_through(life: Life, name: str, at_gateway: list[Trouble], at_store: list[
     if set(at_gateway) & REFUSED:
         return  # the ledger agrees: that is all that is promised here
     assert response.status in (200, 201), response.text
-    assert (payment.status, payment.captured_minor) == (call.status, call.captured)
-    assert payment.refunded_minor == call.refunded
-    again = call.do(life, payment_id)
+    call.has_led_to(payment)
+    again = life.do(call, payment_id)
     assert (again.status, again.headers["Idempotent-Replayed"]) == (response.status, "true")
 
 
