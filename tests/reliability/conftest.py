@@ -147,12 +147,10 @@ def life(  # noqa: PLR0917
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Life]:
     """Return a life of payments, with a clock that can be put on."""
-    life = Life(network, gateway, adapter, alice, office)
+    life = Life(network, gateway, adapter, alice, office, table)
     for module in (store_items, store_payments):
         monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
 
     monkeypatch.setattr(clock, "datetime", shifted(lambda: life.seconds_ahead))
     yield life
-    client, name = table
-    for payment_id in life.payment_ids:  # so that they are not due in the next test
-        client.delete_item(TableName=name, Key={"paymentId": {"S": payment_id}})
+    life.delete()

@@ -224,10 +224,8 @@ class ScriptedGateway(FaultProxy):
 
         def end() -> None:
             account.state = "REQUIRES_ACTION" if before == "PENDING" else before
-            if outcome is Outcome.FAILING:
+            if outcome is Outcome.FAILING or do():
                 account.failed.append(asked["operation"])
-            else:
-                do()
 
         self._later.append(end)
         return outcome is Outcome.PENDING

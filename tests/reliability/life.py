@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from settle_payments.app import handler as settle_payments
 from shared.errors import StoreUnavailable
 from shared.operations import operations
+from shared.payments.lifecycle import MOVES
 from shared.payments.payment import Payment, new_payment
 from shared.store.payments import payments
 from tests.conftest import Client, Context, Response
@@ -36,6 +38,15 @@ class Call(NamedTuple):
         assert payment.refunded_minor == self.refunded
 
 
+def becomes(before: str, after: str) -> bool:
+    """Tell whether moves of the table lead there: a look may find that several have happened."""
+    found, new = set(), {before}
+    while new:
+        found |= new
+        new = {to for status in new for to in MOVES[status]} - found
+    return after in found and before != after
+
+
 CALLS = {
     "confirm": Call("confirm", {}, "automatic", "PENDING", "CAPTURED", 10000),
     "authorize": Call("confirm", {}, "manual", "PENDING", "AUTHORIZED", 0),
@@ -59,19 +70,21 @@ class Life:
         seconds_ahead: how far the functions' clock is ahead.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         network: "Network",
         gateway: ScriptedGateway,
         adapter: Scripted,
         alice: Client,
         office: Client,
+        table: tuple[Any, str],
     ) -> None:
         self.network = network
         self.gateway = gateway
         self.adapter = adapter
         self.alice = alice
         self.office = office
+        self._table = table
         self.seconds_ahead = 0.0
         self.payment_ids: list[str] = []
 
@@ -154,9 +167,18 @@ class Life:
         self.agree(payment)
         return payment
 
+    def delete(self) -> None:
+        """Delete the payments, so that they are not due in the next test."""
+        client, name = self._table
+        for payment_id in self.payment_ids:
+            client.delete_item(TableName=name, Key={"paymentId": {"S": payment_id}})
+        self.payment_ids = []
+
     def agree(self, payment: Payment) -> None:
         """Check that the payment is what the gateway's ledger says, to the last minor unit."""
         assert payment.operation is None
+        statuses = [change.status for change in payment.history]
+        assert all(becomes(*pair) for pair in pairwise(statuses)), statuses
         account = self.gateway.accounts.get(payment.payment_id)
         if account is None:
             assert payment.status in ("PENDING", "CANCELED")
