@@ -1,6 +1,7 @@
 """Which page of a list is asked for, and the cursor that leads to the next one."""
 
 import base64
+import re
 from dataclasses import dataclass
 
 from shared.api.request import Request, refuse, valid
@@ -8,7 +9,11 @@ from shared.payments.ids import fingerprint
 from shared.payments.lifecycle import STATUSES
 
 DEFAULT_LIMIT = 20
+LONGEST_OWNER = 128
+"""Characters; a `sub` has 36, an app client's id at most 128."""
+
 _LIMITS = frozenset(map(str, range(1, 101)))
+_PLACE = re.compile(r"[0-9-]{10}T[0-9:.]{12}Z#pay_[a-z2-7]{32}")
 _STATUS_RULE = f"must be one of {', '.join(STATUSES)}"
 
 
@@ -37,6 +42,8 @@ class PageRequest:
         owner = request.query("owner")
         if owner is not None and not request.caller.is_back_office:
             refuse("owner", "is for tokens with the scope payments/manage alone")
+        if owner is not None and len(owner) > LONGEST_OWNER:
+            refuse("owner", f"must have at most {LONGEST_OWNER} characters")
         owner = owner or request.caller.sub
         status = request.query("status")
         if status is not None:
@@ -58,10 +65,13 @@ class PageRequest:
             place, _, seal = base64.urlsafe_b64decode(cursor).decode().partition(" ")
         except ValueError:
             place = seal = ""
-        if not place or seal != self._seal(place):
+        if not _PLACE.fullmatch(place) or seal != self._seal(place):
             refuse("cursor", "must be the nextCursor of the same list: same owner, same status")
         return PageRequest(self.owner, self.status, self.limit, place)
 
     def _seal(self, place: str) -> str:
-        """Tell a cursor of this list from one of another. It opens nothing: no secret is needed."""
+        """Tell a cursor of this list from one of another. It opens nothing: no secret is needed.
+
+        Anybody can make one of their own list: a place is what a place can be, or refused.
+        """
         return fingerprint("cursor", self.owner, self.status, place)[:16]

@@ -2,15 +2,16 @@
 
 1. The operation is written into the payment's own item before the gateway is asked, on condition
    that the payment has not changed meanwhile.
-2. The gateway is asked under the operation's id, as often as need be.
+2. The gateway is asked under the operation's id.
 3. What it says is kept on the same condition. A payment that changed since it was read is read
    again and the gateway is asked for its present word, so that older facts never replace newer.
 
-An answer that is not known leaves the operation under way; `settle` takes it up later.
+An answer that is not known leaves the operation under way. The same call again takes it up, or
+`settle` does: the gateway is asked what happened, and for the operation again where nothing did.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from shared.api.log import gauge
@@ -26,12 +27,15 @@ from shared.gateways.port import Gateway
 from shared.payments import lifecycle
 from shared.payments.clock import later, now, seconds_between
 from shared.payments.commands import Command
-from shared.payments.facts import FIRST_LOOK_SECONDS, Facts, abandon, apply, revise
+from shared.payments.facts import FIRST_LOOK_SECONDS, Facts, abandon, apply, is_over, revise
 from shared.payments.payment import Operation, Payment
 from shared.store.payments import PaymentChanged, PaymentRepository, payments
 
 TRIES = 10
 """How often a payment that others change at the same time is decided anew."""
+
+LATE_SECONDS = 3600
+"""How long after it was sent a request may still reach a gateway, or its effect show there."""
 
 LONGEST_WAIT_SECONDS = 600
 """The longest pause between two looks at an operation under way."""
@@ -82,7 +86,7 @@ class Operations:
             goes_on = step.payment is payment and step.facts is None
             if is_stale and not goes_on:
                 raise VersionMismatch
-            gateway = self._gateways[payment.gateway]
+            gateway = self._gateway(payment)
             after, facts = step.payment, step.facts
             if facts is None and gateway.is_instant:
                 facts = _ask(gateway, after)
@@ -93,23 +97,51 @@ class Operations:
             except PaymentChanged as changed:
                 payment = changed.payment
                 continue
-            return Outcome(kept) if facts is not None else self._asked(kept)
+            return Outcome(kept) if facts is not None else self._asked(kept, is_new=not goes_on)
         raise StoreUnavailable
 
-    def _asked(self, payment: Payment) -> Outcome:
-        """Ask for the operation under way, and keep the answer."""
+    def _asked(self, payment: Payment, *, is_new: bool) -> Outcome:
+        """Ask for the operation under way, and keep the answer.
+
+        Raises:
+            StatusConflict: the gateway decided otherwise.
+        """
         operation = payment.operation
         assert operation  # noqa: S101 - it was just kept
         try:
-            facts = _ask(self._gateways[payment.gateway], payment)
-            payment = self._keep(payment, facts, operation.cause)
+            if is_new:
+                facts = _ask(self._gateway(payment), payment)
+                payment = self._keep(payment, facts, operation.cause)
+            else:
+                payment = self._resume(payment)
         except GatewayUnavailable:
             return Outcome(payment, is_known=False)
-        is_known = payment.operation is None or payment.operation != operation
-        if is_known and not _is_reached(payment, operation):
-            message = (payment.last_error or {}).get("message", "The gateway decided otherwise")
-            raise StatusConflict(payment.status, lifecycle.may_become(payment.status), message)
-        return Outcome(payment, is_known=is_known)
+        if payment.operation == operation:
+            return Outcome(payment, is_known=False)
+        if operation.kind in ("capture", "cancel"):
+            if payment.state == lifecycle.PROCESSING:
+                return Outcome(payment, is_known=False)
+            if not _is_reached(payment, operation):
+                message = (payment.last_error or {}).get("message", "The gateway decided otherwise")
+                allowed = lifecycle.may_become(payment.status)
+                raise StatusConflict(payment.status, allowed, message)
+        return Outcome(payment)
+
+    def _resume(self, payment: Payment) -> Payment:
+        """Take an operation up again: ask what happened, then for what did not happen yet.
+
+        Raises:
+            GatewayUnavailable: the gateway's answer is not known.
+        """
+        payment = self.learn(payment)
+        operation = payment.operation
+        gateway = self._gateway(payment)
+        if operation is None or _age(operation) >= gateway.repeat_seconds:
+            return payment
+        facts = _ask(gateway, payment)
+        if not is_over(operation, facts):  # it may be the gateway's first answer, as it was then
+            facts = replace(gateway.fetch(payment), references=facts.references)
+        return self._keep(payment, facts, operation.cause)
 
     def learn(self, payment: Payment) -> Payment:
         """Ask the gateway for everything that it knows of the payment, and keep it.
@@ -117,33 +149,34 @@ class Operations:
         Raises:
             GatewayUnavailable: its answer is not known.
         """
-        return self._keep(payment, self._gateways[payment.gateway].fetch(payment), "gateway")
+        return self._keep(payment, self._gateway(payment).fetch(payment), "gateway")
 
     def settle(self, payment_id: str) -> Payment:
         """Take up a payment that is due: ask what happened, and repeat what did not.
 
-        Of two that do this at once, one goes on. The next time is later each time.
+        Of two that do this at once, one goes on. The next time is later each time. An operation
+        that did not happen, and may not be repeated any more, is given up.
         """
         payment = self._payments.get(payment_id, owner=None)
         if not payment.due_at or payment.due_at > now():
             return payment
         longest = LONGEST_IDLE_SECONDS
         if payment.operation:
-            gauge("OperationAge", seconds_between(payment.operation.since, now()))
+            gauge("OperationAge", _age(payment.operation))
             longest = LONGEST_WAIT_SECONDS
         wait = min(FIRST_LOOK_SECONDS * 2**payment.attempts, longest)
         try:
             payment = self._payments.postpone(payment, later(now(), wait))
-            payment = self.learn(payment)
+            payment = self._resume(payment)
             operation = payment.operation
-            if operation is None:
-                return payment
-            gateway = self._gateways[payment.gateway]
-            if seconds_between(operation.since, now()) < gateway.repeat_seconds:
-                return self._keep(payment, _ask(gateway, payment), operation.cause)
-            return self._payments.save(revise(payment, abandon(payment), operation.cause), payment)
+            window = self._gateway(payment).repeat_seconds + LATE_SECONDS
+            if operation and _age(operation) >= window:
+                payment = self._payments.save(
+                    revise(payment, abandon(payment), operation.cause), payment
+                )
         except (GatewayUnavailable, PaymentChanged):
-            return payment
+            pass
+        return payment
 
     def _keep(self, payment: Payment, facts: Facts, cause: str) -> Payment:
         """Keep facts that were learnt after the payment was read."""
@@ -152,8 +185,19 @@ class Operations:
                 return self._payments.save(revise(payment, apply(payment, facts), cause), payment)
             except PaymentChanged as changed:
                 payment = changed.payment
-                facts = self._gateways[payment.gateway].fetch(payment)
+                facts = self._gateway(payment).fetch(payment)
         raise StoreUnavailable
+
+    def _gateway(self, payment: Payment) -> Gateway:
+        """Return the payment's gateway.
+
+        Raises:
+            GatewayUnavailable: this stack has no such gateway any more.
+        """
+        gateway = self._gateways.get(payment.gateway)
+        if gateway is None:
+            raise GatewayUnavailable
+        return gateway
 
 
 @cache
@@ -177,9 +221,11 @@ def _ask(gateway: Gateway, payment: Payment) -> Facts:
 
 
 def _is_reached(payment: Payment, operation: Operation) -> bool:
-    match operation.kind:
-        case "capture":
-            return payment.captured_minor > 0
-        case "cancel":
-            return payment.status == lifecycle.CANCELED
-    return True
+    """Tell whether a capture or a cancel led to what it was for."""
+    if operation.kind == "capture":
+        return payment.captured_minor == operation.amount_minor
+    return payment.status == lifecycle.CANCELED
+
+
+def _age(operation: Operation) -> float:
+    return seconds_between(operation.since, now())

@@ -161,6 +161,13 @@ class Client:
         headers: dict[str, str] | None = None,
     ) -> Response:
         """Call a function that changes a payment, such as `capture`."""
+        event = self.event(payment_id, body, headers)
+        return call(import_module(f"{action}_payment.app").handler, event, self.seconds)
+
+    def event(
+        self, payment_id: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Return the event of a call that changes a payment."""
         event = proxy_event("create_payment", self.user)
         event["requestContext"]["authorizer"]["claims"]["scope"] = self.scope
         event["pathParameters"] = {"paymentId": payment_id}
@@ -168,7 +175,7 @@ class Client:
         event["multiValueHeaders"].pop("Idempotency-Key")
         for name, value in (headers or {}).items():
             event["multiValueHeaders"][name] = [value]
-        return call(import_module(f"{action}_payment.app").handler, event, self.seconds)
+        return event
 
     def list(self, **query: str) -> Response:
         event = proxy_event("get_payment", self.user)

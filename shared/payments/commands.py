@@ -70,6 +70,8 @@ def capture(asked_for: Decimal | None) -> Command:
             raise _conflict(payment, f"{shown} {payment.currency} is captured: captures are once")
         if _is_under_way(payment, lifecycle.CAPTURE, amount):
             return Step(payment, lifecycle.CAPTURE)
+        if payment.state == lifecycle.PROCESSING and payment.gateway != MANUAL:
+            raise OperationUnderWay  # at the gateway, which works on it
         _allow(payment, lifecycle.CAPTURE)
         if amount > payment.amount_minor:
             raise _too_much(payment, payment.amount_minor, "the amount of the payment")

@@ -47,30 +47,46 @@ class Facts:
 
 
 def apply(payment: Payment, facts: Facts) -> Payment:
-    """Return the payment with what its gateway says; the gateway's word overrules ours.
+    """Return the payment with what its gateway says; the gateway's word about money overrules ours.
 
-    `revise` makes a change of it that can be kept.
+    An ended payment comes back only with money. A gateway that knows nothing of a payment which it
+    knew (PENDING) reads from a copy that is behind: nothing is learnt from it. `revise` makes a
+    change of what is returned that can be kept.
     """
+    if facts.state == lifecycle.PENDING != payment.state:
+        return payment
+    is_money = facts.captured_minor > 0 or facts.state == lifecycle.AUTHORIZED
+    if payment.state in lifecycle.ENDS and not is_money:
+        facts = replace(facts, state=payment.state, next_action=None)
     for refund in facts.refunds:
         payment = _with_refund(payment, refund)
     operation = payment.operation
+    if operation and is_over(operation, facts):
+        if any(each.refund_id == operation.refund_id for each in facts.refunds):
+            payment = replace(payment, operation=None)
+        else:
+            payment = abandon(payment, (facts.last_error or {}).get("message"))
     return replace(
         payment,
         state=facts.state,
         captured_minor=facts.captured_minor,
-        next_action=facts.next_action,
-        authorized_until=facts.authorized_until,
-        last_error=facts.last_error,
+        # None for what is empty, as it is read back from the store
+        next_action=facts.next_action or None,
+        authorized_until=facts.authorized_until or None,
+        last_error=facts.last_error or None,
         references={**(payment.references or {}), **facts.references} or None,
-        operation=None if operation is None or _is_over(operation, facts) else operation,
     )
 
 
-def abandon(payment: Payment) -> Payment:
-    """Return the payment without its operation, which did not happen and is not asked for again."""
+def abandon(payment: Payment, error: str | None = None) -> Payment:
+    """Return the payment without its operation, which is not asked for again.
+
+    A refund that it was about did not happen: it has failed, with the error as the reason.
+    """
     operation = payment.operation
     if operation and operation.refund_id and (refund := payment.refund(operation.refund_id)):
-        failed = replace(refund, status="FAILED", error="It did not happen", updated_at=now())
+        error = error or "It did not happen"
+        failed = replace(refund, status="FAILED", error=error, updated_at=now())
         payment = payment.with_refund(failed)
     return replace(payment, operation=None)
 
@@ -120,8 +136,8 @@ def _due_at(payment: Payment) -> str | None:
     return None
 
 
-def _is_over(operation: Operation, facts: Facts) -> bool:
-    """Whether the facts decide the operation, though they may not be the answer to it."""
+def is_over(operation: Operation, facts: Facts) -> bool:
+    """Tell whether the facts decide the operation, though they may not be the answer to it."""
     if facts.answers == operation.operation_id:
         return True
     is_ended = facts.captured_minor > 0 or facts.state in lifecycle.ENDS
@@ -136,6 +152,7 @@ def _is_over(operation: Operation, facts: Facts) -> bool:
 
 
 def _with_refund(payment: Payment, facts: RefundFacts) -> Payment:
+    facts = replace(facts, error=facts.error or None)
     known = payment.refund(facts.refund_id)
     at = now()
     if known is None:  # made at the gateway, not here

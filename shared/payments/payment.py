@@ -90,7 +90,7 @@ class Payment:
         capture: `automatic`, or `manual`: authorized first, captured by a call.
         next_action: what the payer has to do: type, url, expiresAt.
         last_error: why the gateway refused something last: code, message.
-        cancellation_reason: what the call that canceled it gave as the reason.
+        cancellation_reason: what the last call to cancel it gave as the reason.
         references: the gateway's own ids, by a name that the gateway chooses.
         due_at: when to ask the gateway again unless it speaks first; None: never.
         attempts: how often it was asked again since the last change.
@@ -133,7 +133,7 @@ class Payment:
     def refundable_minor(self) -> int:
         """What may still be given back: captured, and in no refund that succeeded or may."""
         taken = sum(refund.amount_minor for refund in self.refunds if refund.status != "FAILED")
-        return self.captured_minor - taken
+        return max(0, self.captured_minor - taken)  # less than zero where a capture was reversed
 
     def refund(self, refund_id: str) -> Refund | None:
         """Return the refund with this id, if there is one."""

@@ -2,6 +2,7 @@
 
 import json
 
+from shared.payments.lifecycle import CANCELED
 from shared.payments.money import to_major
 from shared.payments.payment import Payment, Refund
 
@@ -33,7 +34,7 @@ def payment_json(payment: Payment, *, with_owner: bool = False, in_list: bool = 
     }
     if payment.return_url:
         last["returnUrl"] = payment.return_url
-    if payment.cancellation_reason:
+    if payment.cancellation_reason and payment.status == CANCELED:
         last["cancellationReason"] = payment.cancellation_reason
     if with_owner:
         last["owner"] = payment.owner

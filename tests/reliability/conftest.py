@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 
+from shared import operations
+from shared.gateways.manual import Manual
+from shared.payments import clock
 from shared.store import dynamodb
-from tests.conftest import assert_no_secret, forget
+from shared.store import items as store_items
+from shared.store import payments as store_payments
+from tests.conftest import Client, assert_no_secret, forget
 from tests.integration.conftest import store_url, table  # noqa: F401
+from tests.reliability.gateway import Scripted, ScriptedGateway
+from tests.reliability.life import Life
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
-from tests.reliability.worker import Worker
+from tests.reliability.worker import Worker, shifted
 
 
 @pytest.fixture(scope="session")
@@ -110,3 +117,47 @@ def environment(network: Network) -> dict[str, str]:
     names = ("TABLE_NAME", "AWS_ENDPOINT_URL_DYNAMODB", "ALLOWED_ORIGIN", "POWERTOOLS_SERVICE_NAME")
     aws = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
     return {name: os.environ[name] for name in (*names, *aws)}
+
+
+@pytest.fixture
+def life_environment(environment: dict[str, str], gateway: ScriptedGateway) -> dict[str, str]:
+    """Return the same, with the scripted gateway."""
+    return {**environment, "GATEWAY_URL": gateway.url}
+
+
+@pytest.fixture
+def gateway(network: Network) -> Iterator[ScriptedGateway]:
+    """Return a gateway that fails on purpose."""
+    gateway = ScriptedGateway()
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def adapter(gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    """Return the adapter by which the functions reach the gateway."""
+    adapter = Scripted(gateway.url)
+    monkeypatch.setenv("GATEWAYS", "manual,scripted")
+    monkeypatch.setattr(operations, "gateways", lambda: {"manual": Manual(), "scripted": adapter})
+    forget()
+    return adapter
+
+
+@pytest.fixture
+def life(  # noqa: PLR0917
+    network: Network,
+    gateway: ScriptedGateway,
+    adapter: Scripted,
+    table: tuple[Any, str],  # noqa: F811
+    alice: Client,
+    office: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Life]:
+    """Return a life of payments, with a clock that can be put on."""
+    life = Life(network, gateway, adapter, alice, office, table)
+    for module in (store_items, store_payments):
+        monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
+
+    monkeypatch.setattr(clock, "datetime", shifted(lambda: life.seconds_ahead))
+    yield life
+    life.delete()

@@ -1,4 +1,4 @@
-"""A network that fails on purpose, between a function and its store.
+"""A network that fails on purpose, between a function and its store or its gateway.
 
 A real TCP server in front of a real DynamoDB: what ships talks to it over sockets and knows nothing
 of it. Each request takes the next fault of the plan; an empty plan lets everything through.
@@ -27,6 +27,7 @@ class Fault(Enum):
     SILENCE_AFTER = "no answer in time; the store did it"
     LATE_REQUEST = "no answer in time; the store gets the request just before the next one"
     LATER_REQUEST = "no answer in time; the store gets the request just after the next one"
+    TWICE = "the store gets the request twice, and its second answer is passed on"
     CUT_ANSWER = "the store did it; the connection closes in the middle of its answer"
     GARBLED_ANSWER = "the store did it; its answer is no JSON"
     CHANGED_ANSWER = (
@@ -88,6 +89,7 @@ INSTEAD: dict[Fault, Answer | None] = {
 # Faults that befall the answer of a store that did as it was asked.
 DAMAGE: dict[Fault, Callable[[Answer], bytes]] = {
     Fault.NONE: Answer.encoded,
+    Fault.TWICE: Answer.encoded,
     Fault.DROPPED_ANSWER: lambda _: b"",
     Fault.SILENCE_AFTER: lambda _: b"",
     Fault.CUT_ANSWER: lambda answer: answer.encoded()[: -(len(answer.body) + 1) // 2],
@@ -111,8 +113,10 @@ def _changed(body: bytes) -> bytes:
 
 
 class Request(NamedTuple):
-    """An HTTP request for DynamoDB, which has one path."""
+    """An HTTP request."""
 
+    method: str
+    path: str
     headers: dict[str, str]
     body: bytes
 
@@ -194,7 +198,7 @@ class FaultProxy:
     def _handle(self, request: Request) -> tuple[Fault, bytes]:
         with self._lock:
             self.calls += 1
-            fault = self._plan.popleft() if self._plan else Fault.NONE
+            fault = self._next_fault(request)
             self.before()
             late, self._late = self._late, None
             if late and late[0] is Fault.LATE_REQUEST:
@@ -203,6 +207,8 @@ class FaultProxy:
                 instead = INSTEAD[fault]
                 answer = instead.encoded() if instead else b""
             else:
+                if fault is Fault.TWICE:
+                    self._forward(request)
                 answer = DAMAGE[fault](self._forward(request))
             if late and late[0] is Fault.LATER_REQUEST:
                 self._forward(late[1])
@@ -211,9 +217,12 @@ class FaultProxy:
             self.after()
             return fault, answer
 
+    def _next_fault(self, request: Request) -> Fault:  # noqa: ARG002
+        return self._plan.popleft() if self._plan else Fault.NONE
+
     def _forward(self, request: Request) -> Answer:
         store = http.client.HTTPConnection(self._store, timeout=30)
-        store.request("POST", "/", request.body, request.headers)
+        store.request(request.method, request.path, request.body, request.headers)
         response = store.getresponse()
         kept = ("content-type", "x-amz-crc32", "x-amzn-requestid")
         headers = {
@@ -228,8 +237,9 @@ class FaultProxy:
 
 def _read(stream: BinaryIO) -> Request | None:
     """Read the next request; None where the other side has hung up."""
-    if not stream.readline():
+    if not (line := stream.readline().decode("latin-1")):
         return None
+    method, path, _ = line.split()
     headers = http.client.parse_headers(stream)
-    body = stream.read(int(headers["Content-Length"]))
-    return Request(dict(headers.items()), body)
+    body = stream.read(int(headers["Content-Length"] or 0))
+    return Request(method, path, dict(headers.items()), body)

@@ -1,0 +1,127 @@
+"""Whatever fails between function, store and gateway, money moves once or not at all.
+
+A case is one call that moves a payment on, the faults that its requests to the gateway or to the
+store meet, a client that repeats the call as the docs say, and the schedule that runs in between.
+`make test` runs each fault twice in a row, `make reliability` every pair.
+"""
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from tests.reliability.gateway import Outcome, Trouble
+from tests.reliability.life import CALLS, Life
+from tests.reliability.proxy import Fault
+
+# A gateway's answers come over TLS, which notices digits that changed; its 400s are all alike.
+NOT_THERE = {
+    *(Fault.NONE, Fault.CHANGED_ANSWER),
+    *(Fault.NO_CAPACITY, Fault.OVER_QUOTA, Fault.CONFLICT),
+}
+REFUSED = {Outcome.DECLINED, Outcome.FAILING, Outcome.TURNING}
+AT_THE_GATEWAY: list[Trouble] = [fault for fault in Fault if fault not in NOT_THERE]
+AT_THE_GATEWAY += [outcome for outcome in Outcome if outcome is not Outcome.REDIRECTED]
+AT_THE_STORE = [fault for fault in Fault if fault is not Fault.NONE]
+
+REQUESTS = range(3)
+"""What a call asks of the store: it reads, writes the operation down, keeps the answer."""
+
+SWEEP_REQUESTS = range(4)
+"""What the schedule does for a payment: it looks what is due, reads, postpones, keeps."""
+
+rotating = pytest.mark.parametrize(  # so that `make test` meets each fault at each request once
+    ("name", "fault", "nth"),
+    [
+        pytest.param(list(CALLS)[(i + nth) % len(CALLS)], fault, nth, id=f"{fault.name}-{nth}")
+        for i, fault in enumerate(AT_THE_STORE)
+        for nth in REQUESTS
+    ],
+)
+
+
+def go_through(life: Life, name: str, at_gateway: list[Trouble], at_store: list[Fault]) -> None:
+    """Make a call until it is answered, and hold the outcome against the gateway's ledger."""
+    call = CALLS[name]
+    payment_id = life.made(call.capture, call.before)
+
+    life.gateway.plan(*at_gateway)
+    life.network.plan(*at_store)
+    response = life.until_answered(lambda: life.do(call, payment_id))
+    if Outcome.TURNING in at_gateway:  # what was done is looked at again where its gateway says so
+        life.gateway.finish()
+        life.webhook(payment_id)
+    payment = life.settled(payment_id)
+
+    if set(at_gateway) & REFUSED:
+        return  # the ledger agrees: that is all that is promised here
+    assert response.status in (200, 201), response.text
+    call.has_led_to(payment)
+    again = life.do(call, payment_id)
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (response.status, "true")
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("trouble", AT_THE_GATEWAY, ids=lambda each: each.name)
+def test_a_call_moves_money_once_whatever_its_gateway_does(
+    life: Life, name: str, trouble: Trouble
+) -> None:
+    go_through(life, name, [trouble, trouble], [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("first", AT_THE_GATEWAY, ids=lambda each: each.name)
+def test_a_call_moves_money_once_whatever_its_gateway_does_next(
+    life: Life, name: str, first: Trouble, record_property: Callable[[str, object], None]
+) -> None:
+    others = [Fault.NONE, *(each for each in AT_THE_GATEWAY if each is not first)]
+    for then in others:
+        go_through(life, name, [first, then], [])
+    record_property("cases", len(others))
+
+
+@rotating
+def test_a_call_moves_money_once_whatever_its_store_does(
+    life: Life, name: str, fault: Fault, nth: int
+) -> None:
+    go_through(life, name, [], [*[Fault.NONE] * nth, fault, fault])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("first", AT_THE_STORE, ids=lambda each: each.name)
+def test_a_call_moves_money_once_whatever_its_store_does_next(
+    life: Life, name: str, first: Fault, record_property: Callable[[str, object], None]
+) -> None:
+    cases = list(product(REQUESTS, Fault))
+    for nth, then in cases:
+        go_through(life, name, [], [*[Fault.NONE] * nth, first, then])
+    record_property("cases", len(cases))
+
+
+@pytest.mark.parametrize(
+    ("fault", "nth"),
+    [
+        pytest.param(
+            *(fault, nth),
+            id=f"{fault.name}-{nth}",
+            marks=[pytest.mark.slow] * (i % len(SWEEP_REQUESTS) != nth),
+        )
+        for i, fault in enumerate(AT_THE_STORE)
+        for nth in SWEEP_REQUESTS
+    ],
+)
+def test_the_schedule_finds_what_happened_whatever_its_store_does(
+    life: Life, fault: Fault, nth: int
+) -> None:
+    """The answer to a capture is lost, and its client does not come again."""
+    payment_id = life.made("manual", "AUTHORIZED")
+    life.gateway.plan(Fault.DROPPED_ANSWER)
+    assert life.office.do("capture", payment_id).status == 202
+
+    life.network.plan(*[Fault.NONE] * nth, fault, fault)
+    life.sweep()
+    payment = life.settled(payment_id)
+
+    assert (payment.status, payment.captured_minor) == ("CAPTURED", 10000)
