@@ -11,7 +11,7 @@ models, all other answers from the code that gives them.
 import ast
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     status: str
     name: str
     problem: Mapping[str, Any]
-    headers: Iterable[str]
+    headers: Container[str]
 
 
 def document() -> dict[str, Any]:
@@ -74,11 +74,6 @@ def document() -> dict[str, Any]:
     for flow in components["securitySchemes"]["oauth2"]["flows"].values():
         flow["scopes"] = _scopes(template)
     return whole
-
-
-def text() -> str:
-    """Return the document as it is committed."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _operation(folder: str, route: Route, of_every_call: Iterable[Answer]) -> dict[str, Any]:
@@ -153,9 +148,10 @@ def _responses(answers: Iterable[Answer]) -> dict[str, Any]:
         if problem["title"] not in response["description"]:
             response["description"] += f"; {problem['title']}"
         response["content"][PROBLEM_JSON]["examples"][name] = {"value": problem}
-        for header in {"Retry-After", "WWW-Authenticate"}.intersection(headers):
-            reference = {"$ref": f"#/components/headers/{header}"}
-            response.setdefault("headers", {})[header] = reference
+        for header in ("Retry-After", "WWW-Authenticate"):
+            if header in headers:
+                reference = {"$ref": f"#/components/headers/{header}"}
+                response.setdefault("headers", {})[header] = reference
     return found
 
 
@@ -193,7 +189,7 @@ def _scopes(template: Template) -> dict[str, str]:
 def main(arguments: list[str]) -> int:
     """Write the document, or with --check tell whether it is stale; return the exit status."""
     try:
-        made = text()
+        made = json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
