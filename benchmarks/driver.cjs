@@ -10,7 +10,7 @@ const main = async () => {
   if (handler !== "-") {
     const [module, name] = handler.split(".");
     const run = require(`${task}/${module}.js`)[name];
-    const text = readFileSync(event, "utf8");
+    const text = calls === "0" ? "" : readFileSync(event, "utf8");
     for (let call = 0; call < Number(calls); call++) {
       answer = JSON.stringify(await run(JSON.parse(text), {}));
       first ??= seconds();

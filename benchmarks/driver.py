@@ -39,8 +39,9 @@ def main(runtime: str, task: str, handler: str, event: str, calls: str) -> None:
     if handler != "-":
         module, _, name = handler.rpartition(".")
         function = getattr(importlib.import_module(module), name)
-        with open(event) as file:  # noqa: PTH123 - a function pays for its own import of pathlib
-            text = file.read()
+        if calls != "0":
+            with open(event) as file:  # noqa: PTH123 - a function pays for its import of pathlib
+                text = file.read()
         for _ in range(int(calls)):
             answer = json.dumps(function(json.loads(text), Context()))
             first = first or time.process_time()
