@@ -34,7 +34,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
         running.start()
         pages = {
             ("POST", tokens.PATH): tokens.page(users.token),
-            **docs.pages(path.parent / "docs/openapi.json", (tokens.DEFAULT_USER, "bob")),
+            **docs.pages(path.parent / "docs/openapi.json"),
         }
         url = loopback.serve(front, Gateway(rest, users.keys, running.invoke, pages))
 

@@ -24,7 +24,7 @@ def page(mint: Callable[..., str]) -> Callable[[Request], Response]:
         form = request.form
         try:
             token = mint(
-                form.get("as", DEFAULT_USER),
+                form.get("as") or form.get("username") or DEFAULT_USER,
                 form.get("scope", "").split(),
                 expired="expired" in form,
             )
