@@ -4,9 +4,8 @@ moto's CloudFormation knows no Cognito, so everything is made through the servic
 """
 
 import json
-import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 from moto.cognitoidp.models import cognitoidp_backends
 from moto.cognitoidp.responses import CognitoIdpJsonWebKeyResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from local import LocalError, loopback
+from local import LocalError
 from local.stack import SIGN_IN_SCOPE
 from local.template import ACCOUNT, REGION, Template
 
@@ -35,46 +35,33 @@ PASSWORD = "Local-password-1"  # noqa: S105 - every user's here, for initiate-au
 
 # Of what the template says, what matters on a laptop. All else is AWS's to keep.
 _TABLE = (
-    "TableName",
-    "AttributeDefinitions",
-    "KeySchema",
-    "BillingMode",
-    "ProvisionedThroughput",
-    "GlobalSecondaryIndexes",
-    "LocalSecondaryIndexes",
+    "TableName AttributeDefinitions KeySchema BillingMode ProvisionedThroughput"
+    " GlobalSecondaryIndexes LocalSecondaryIndexes StreamSpecification"
 )
 _USER_POOL = (
-    "Policies",
-    "Schema",
-    "UsernameAttributes",
-    "AliasAttributes",
-    "AutoVerifiedAttributes",
-    "UsernameConfiguration",
+    "Policies Schema UsernameAttributes AliasAttributes AutoVerifiedAttributes"
+    " UsernameConfiguration"
 )
-_RESOURCE_SERVER = ("UserPoolId", "Identifier", "Name", "Scopes")
+_RESOURCE_SERVER = "UserPoolId Identifier Name Scopes"
 _CLIENT = (
-    "UserPoolId",
-    "ClientName",
-    "GenerateSecret",
-    "ExplicitAuthFlows",
-    "SupportedIdentityProviders",
-    "CallbackURLs",
-    "AllowedOAuthFlows",
-    "AllowedOAuthFlowsUserPoolClient",
-    "AllowedOAuthScopes",
+    "UserPoolId ClientName GenerateSecret ExplicitAuthFlows SupportedIdentityProviders CallbackURLs"
+    " AllowedOAuthFlows AllowedOAuthFlowsUserPoolClient AllowedOAuthScopes"
 )
 
 
-def serve(server: socket.socket) -> str:
-    """Serve moto on the socket; return its URL."""
-    moto: WSGIApplication = DomainDispatcherApplication(create_backend_app)
-    one_at_a_time = Lock()  # moto checks a write's condition in one step and writes in another
+def moto() -> "WSGIApplication":
+    """Return AWS's services as an application that answers one call at a time.
+
+    moto checks a write's condition in one step and writes in another.
+    """
+    services: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+    one_at_a_time = Lock()
 
     def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         with one_at_a_time:
-            return moto(environ, start_response)
+            return services(environ, start_response)
 
-    return loopback.serve(server, app)
+    return app
 
 
 def create_tables(template: Template, url: str) -> list[str]:
@@ -88,6 +75,8 @@ def create_tables(template: Template, url: str) -> list[str]:
         dynamodb = _client("dynamodb", url)
         for logical_id, properties in template.resources("AWS::DynamoDB::Table", _TABLE).items():
             name = template.ids[logical_id] = properties.setdefault("TableName", logical_id)
+            if stream := properties.get("StreamSpecification"):
+                stream["StreamEnabled"] = True  # a template does not say it
             with suppress(dynamodb.exceptions.ResourceInUseException):
                 dynamodb.create_table(**properties)
             dynamodb.get_waiter("table_exists").wait(
@@ -104,6 +93,7 @@ class UserPool:
 
     Attributes:
         keys: the public keys that its tokens verify with.
+        scopes: what people's app client offers.
     """
 
     def __init__(self, template: Template, url: str) -> None:
@@ -113,19 +103,20 @@ class UserPool:
             LocalError: the template has no pool with a client for people, or Cognito refuses it.
         """
         self._cognito = _client("cognito-idp", url)
-        self._client_id = ""
         self._one_at_a_time = Lock()  # nobody sees a user without the sub that stays
         try:
             self._create(template)
         except (BotoCoreError, ClientError) as error:
             raise LocalError(f"Cognito: {error}") from None
         # moto signs with a key that comes with it, known to everybody: a new one, under its name.
-        key = RSAKey.generate_key(2048, {"kid": "dummy", "alg": "RS256", "use": "sig"})
-        self.keys = KeySet([key])
-        public = json.dumps(self.keys.as_dict(private=False))
+        self._key = RSAKey.generate_key(2048, {"kid": "dummy", "alg": "RS256", "use": "sig"})
+        self.keys = KeySet([self._key])
         self._moto = cognitoidp_backends[ACCOUNT][REGION].user_pools[self._id]
-        self._moto.json_web_key = key
+        self._moto.json_web_key = self._key
+        public = json.dumps(self.keys.as_dict(private=False))
         CognitoIdpJsonWebKeyResponse.json_web_key = public.encode()
+        if self._ignores_case:  # and moto does not
+            self._moto._get_user = self._find  # type: ignore[method-assign,assignment]
 
     def _create(self, template: Template) -> None:
         pools = template.resources("AWS::Cognito::UserPool", _USER_POOL)
@@ -134,57 +125,72 @@ class UserPool:
         [(logical_id, properties)] = pools.items()
         pool = self._cognito.create_user_pool(PoolName=logical_id, **properties)["UserPool"]
         self._id = template.ids[logical_id] = pool["Id"]
+        names = properties.get("UsernameConfiguration", {})
+        self._ignores_case = not names.get("CaseSensitive", True)
 
-        self._scopes = {SIGN_IN_SCOPE}
         servers = template.resources("AWS::Cognito::UserPoolResourceServer", _RESOURCE_SERVER)
         for properties in servers.values():
             self._cognito.create_resource_server(**properties)
-            self._scopes |= {
-                f"{properties['Identifier']}/{scope['ScopeName']}"
-                for scope in properties.get("Scopes", [])
-            }
 
+        self._clients: list[dict[str, Any]] = []
         clients = template.resources("AWS::Cognito::UserPoolClient", _CLIENT)
         for logical_id, properties in clients.items():
             properties.setdefault("ClientName", logical_id)
             client = self._cognito.create_user_pool_client(**properties)["UserPoolClient"]
             template.ids[logical_id] = client["ClientId"]
-            if "code" in properties.get("AllowedOAuthFlows", []):
-                self._client_id = client["ClientId"]
-                self._client_scopes = properties["AllowedOAuthScopes"]
-                self._scopes |= set(self._client_scopes)
-        if not self._client_id:
+            self._clients.append(client)
+        # People's comes first: a token is theirs wherever it can be.
+        self._clients.sort(key=lambda client: not _is_for_people(client))
+        if not any(map(_is_for_people, self._clients)):
             raise LocalError(f"{template.path.name}: no app client signs people in (flow: code)")
+        self.scopes = _offered(self._clients[0])
 
-    def token(self, user: str, scopes: Iterable[str] = (), *, expired: bool = False) -> str:
+    def token(self, user: str, scopes: Collection[str] = (), *, expired: bool = False) -> str:
         """Return an access token as Cognito's OAuth endpoint issues it, good for an hour.
 
-        Without scopes it carries all that the people's app client may ask for. A user's `sub` is
-        the same in every process, so payments in a store that outlasts this one keep their owner.
+        Without scopes it carries all that people's app client offers. Scopes that this client does
+        not offer make it a service's token: of the client that offers them all. A user's `sub` is
+        the same in every process, so payments in a store that outlasts this one keep their owner; a
+        service's is the client's id.
 
         Raises:
-            LocalError: there is no such scope, or Cognito refuses the user's name.
+            LocalError: no client offers the scopes, or Cognito refuses the user's name.
         """
-        granted = list(scopes) or self._client_scopes
-        if unknown := sorted(set(granted) - self._scopes):
-            known = " ".join(sorted(self._scopes))
-            raise LocalError(f"no such scope: {' '.join(unknown)}. There are: {known}")
+        client = self._client_for(scopes)
         issued = int(time.time()) - (2 * _HOUR if expired else 0)
         claims = {
+            "sub": client["ClientId"],
+            "iss": f"https://cognito-idp.{REGION}.amazonaws.com/{self._id}",
+            "client_id": client["ClientId"],
+            "token_use": "access",
+            "scope": " ".join(scopes or client["AllowedOAuthScopes"]),
             "auth_time": issued,
             "iat": issued,
             "exp": issued + _HOUR,
-            "scope": " ".join(granted),
+            "jti": str(uuid4()),
             "version": 2,
-            "origin_jti": str(uuid4()),
         }
-        username = self._user(user)
-        token, _ = self._moto.create_jwt(self._client_id, username, "access", extra_data=claims)
-        return str(token)
+        if _is_for_people(client):
+            sub = self._sub(user)
+            claims |= {"sub": sub, "username": sub, "origin_jti": str(uuid4())}
+        return jwt.encode({"kid": "dummy", "alg": "RS256"}, claims, self._key)
 
-    def _user(self, name: str) -> str:
-        """Return the user name, an e-mail address, of a user who is there from now on."""
+    def _client_for(self, scopes: Collection[str]) -> dict[str, Any]:
+        offers = [_offered(client) for client in self._clients]
+        for client, offered in zip(self._clients, offers, strict=True):
+            if set(scopes) <= offered:
+                return client
+        there_are = sorted(set().union(*offers))
+        unknown = [scope for scope in scopes if scope not in there_are]
+        problem = "no such scope" if unknown else "no app client offers all of these"
+        wrong = " ".join(unknown or scopes)
+        raise LocalError(f"{problem}: {wrong}. There are: {' '.join(there_are)}")
+
+    def _sub(self, name: str) -> str:
+        """Return the sub of a user, an e-mail address, who is there from now on."""
         email = name if "@" in name else f"{name}@example.com"
+        if self._ignores_case:
+            email = email.lower()
         user = {"UserPoolId": self._id, "Username": email}
         try:
             with self._one_at_a_time, suppress(self._cognito.exceptions.UsernameExistsException):
@@ -196,7 +202,24 @@ class UserPool:
         except ClientError as error:
             message = error.response["Error"]["Message"]
             raise LocalError(f"no user can be named {name!r}: {message}") from None
-        return email
+        return str(self._moto._get_user(email).id)
+
+    def _find(self, name: str) -> Any:
+        for user in self._moto.users.values():
+            names = [each["Value"] for each in user.attributes if each["Name"] in ("email", "sub")]
+            if name.lower() in map(str.lower, (user.username, *names)):
+                return user
+        return None
+
+
+def _is_for_people(client: Mapping[str, Any]) -> bool:
+    return "code" in client.get("AllowedOAuthFlows", [])
+
+
+def _offered(client: Mapping[str, Any]) -> set[str]:
+    # No client lists the scope of initiate-auth, and any person's token may have it.
+    of_sign_in = {SIGN_IN_SCOPE} if _is_for_people(client) else set()
+    return {*client.get("AllowedOAuthScopes", []), *of_sign_in}
 
 
 def _client(service: str, url: str) -> Any:

@@ -3,6 +3,7 @@
 Nothing of the stack is repeated in this package: a change in the template is a change here.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,11 @@ SIGN_IN_SCOPE = "aws.cognito.signin.user.admin"  # the one scope of initiate-aut
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function: its handler is imported from the folder `code`."""
+    """A Lambda function: its handler is imported from the folder `code`.
+
+    Attributes:
+        schedule: the event that a schedule sends it; None where it has no schedule.
+    """
 
     name: str
     handler: str
@@ -25,6 +30,7 @@ class Function:
     environment: Mapping[str, str]
     timeout: int  # seconds
     memory: int  # MB
+    schedule: Any = None
 
 
 @dataclass(frozen=True)
@@ -76,21 +82,48 @@ class Api:
 
 def functions(template: Template) -> dict[str, Function]:
     """Return the template's functions by name."""
-    found = {}
-    names = ("FunctionName", "Handler", "Code", "Environment", "Timeout", "MemorySize")
-    for logical_id, properties in template.resources("AWS::Lambda::Function", names).items():
-        name = properties.get("FunctionName", logical_id)
-        template.ids[logical_id] = name
-        variables = properties.get("Environment", {}).get("Variables", {})
-        found[name] = Function(
+    names = "FunctionName Handler Code Environment Timeout MemorySize"
+    declared = template.resources("AWS::Lambda::Function", names)
+    for logical_id, properties in declared.items():
+        template.ids[logical_id] = properties.setdefault("FunctionName", logical_id)
+    schedules = _schedules(template)
+    return {
+        name: Function(
             name=name,
             handler=properties["Handler"],
             code=(template.path.parent / properties["Code"]["S3Key"]).resolve(),
-            environment={key: str(value) for key, value in variables.items()},
+            environment={
+                key: str(value)
+                for key, value in properties.get("Environment", {}).get("Variables", {}).items()
+            },
             timeout=int(properties.get("Timeout", 3)),
             memory=int(properties.get("MemorySize", 128)),
+            schedule=schedules.get(name),
         )
-    return found
+        for properties in declared.values()
+        for name in [properties["FunctionName"]]
+    }
+
+
+def _schedules(template: Template) -> dict[str, Any]:
+    """Return the event of each function that a rule or an EventBridge schedule runs, by name."""
+    rules = template.resources("AWS::Events::Rule", "ScheduleExpression State Targets")
+    schedules = template.resources("AWS::Scheduler::Schedule", "State Target")
+    targets = [
+        target
+        for each in (*rules.values(), *schedules.values())
+        if each.get("State") != "DISABLED" and ("ScheduleExpression" in each or "Target" in each)
+        for target in each.get("Targets") or [each["Target"]]
+    ]
+    scheduled = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+    return {
+        _function_name(target["Arn"]): json.loads(target.get("Input", "null")) or scheduled
+        for target in targets
+    }
+
+
+def _function_name(arn: str) -> str:
+    return arn.partition(":function:")[2].split(":")[0].split("/")[0]
 
 
 def api(template: Template) -> Api:
@@ -99,8 +132,8 @@ def api(template: Template) -> Api:
     Raises:
         LocalError: there is not exactly one, or it uses what the laptop has no stand-in for.
     """
-    apis = template.resources("AWS::ApiGateway::RestApi", ["Body"])
-    stages = template.resources("AWS::ApiGateway::Stage", ["StageName"])
+    apis = template.resources("AWS::ApiGateway::RestApi", "Body")
+    stages = template.resources("AWS::ApiGateway::Stage", "StageName")
     if len(apis) != 1 or len(stages) != 1:
         raise LocalError(f"{template.path.name}: the laptop runs one API with one stage")
     [(api_id, properties)] = apis.items()
@@ -134,8 +167,7 @@ def _target(operation: Mapping[str, Any]) -> str | Mock:
     integration = operation["x-amazon-apigateway-integration"]
     match integration["type"]:
         case "aws_proxy":
-            arn = integration["uri"].split("/functions/")[1]
-            return str(arn.split(":")[6].removesuffix("/invocations"))
+            return _function_name(integration["uri"])
         case "mock":
             response = integration["responses"]["default"]
             return Mock(

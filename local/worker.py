@@ -70,8 +70,9 @@ def main() -> None:
             say(error=f"{_where(error, root)}: {_words(error)}", sources=_sources(root))
 
 
-def _call(handler: Handler, event: dict[str, Any], context: dict[str, Any]) -> Any:
-    os.environ["_X_AMZN_TRACE_ID"] = event["headers"]["X-Amzn-Trace-Id"]
+def _call(handler: Handler, event: Any, context: dict[str, Any]) -> Any:
+    headers = event.get("headers", {}) if isinstance(event, dict) else {}
+    os.environ["_X_AMZN_TRACE_ID"] = headers.get("X-Amzn-Trace-Id", "")
     return handler(event, Context(**context))
 
 

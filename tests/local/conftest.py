@@ -56,7 +56,8 @@ class Stack:
             connection.putheader("Authorization", f"Bearer {token}")
         if data is not None:
             connection.putheader("Content-Length", str(len(data)))
-            connection.putheader("Content-Type", "application/json")
+            if "Content-Type" not in dict(headers):
+                connection.putheader("Content-Type", "application/json")
         for name, value in headers:
             connection.putheader(name, value)
         connection.endheaders(data)

@@ -49,10 +49,15 @@ def _sign_in(stack: Stack) -> dict[str, str]:
 
 
 def test_the_printed_calls_work_as_they_are_pasted(payments: Stack) -> None:
+    [token] = re.findall(r"^  (TOKEN=.*)", payments.guide, re.MULTILINE)
     curls = re.findall(r"^  (curl (?:.*\\\n)*.*)", payments.guide, re.MULTILINE)
 
     create, get = (
-        json.loads(subprocess.run(["sh", "-c", curl], capture_output=True, check=True).stdout)
+        json.loads(
+            subprocess.run(
+                ["sh", "-c", f"{token}\n{curl}"], cwd=ROOT, capture_output=True, check=True
+            ).stdout
+        )
         for curl in curls
     )
 
