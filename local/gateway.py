@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
 from joserfc.jwk import KeySet
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Invoke = Callable[[str, Mapping[str, Any]], Any]
-Page = Callable[[Request], Response]
+Page = Callable[[bytes], Response]  # from the request's body
 
 MAX_BODY = 10 * 1024 * 1024  # bytes; API Gateway's quota
 
@@ -60,7 +61,8 @@ class Gateway:
         reason = ""
         try:
             page = self._pages.get((request.method, request.path))
-            answer = page(request) if page else self._answer(call)
+            body = _body(request)
+            answer = page(body) if page else self._answer(call, body)
         except RefusedError as refusal:
             reason = f"  {refusal}"
             answer = Response(*render(refusal.kind, self._api.responses, call.context))
@@ -74,9 +76,8 @@ class Gateway:
         print(line, file=sys.stderr, flush=True)
         return answer(environ, start_response)
 
-    def _answer(self, call: Call) -> Response:
+    def _answer(self, call: Call, body: bytes) -> Response:
         route, parameters = self._route(call)
-        body = _body(call.request)
         if isinstance(route.target, Mock):
             mock = route.target
             return Response(mock.body, mock.status, mock.headers, content_type="application/json")
@@ -97,8 +98,8 @@ def _body(request: Request) -> bytes:
     if not request.headers.get("Content-Length", "0").isdecimal():
         raise RefusedError("BAD_REQUEST_BODY", "Content-Length is not a number")
     try:
-        body = request.stream.read(MAX_BODY + 1)
-    except (OSError, HTTPException) as error:
+        body = BufferedReader(request.stream).read(MAX_BODY + 1)  # type: ignore[type-var]
+    except (OSError, ValueError, HTTPException) as error:
         raise RefusedError("BAD_REQUEST_BODY", f"the body cannot be read: {error}") from None
     if len(body) > MAX_BODY:
         raise RefusedError("REQUEST_TOO_LARGE", "the body is larger than 10 MB")

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ RAW_HEADERS = "local.raw_headers"
 
 class _RequestHandler(WSGIRequestHandler):
     # What is not HTTP is answered with a problem document (RFC 9457) as well.
+    default_request_version = "HTTP/1.0"
     error_content_type = "application/problem+json"
     error_message_format = (
         '{"type": "about:blank", "title": "The request is not HTTP", "status": %(code)d,'
@@ -30,6 +32,9 @@ class _RequestHandler(WSGIRequestHandler):
     def make_environ(self) -> "WSGIEnvironment":
         environ = super().make_environ()
         environ[RAW_HEADERS] = Headers(self.headers.items())  # WSGI joins repeated ones
+        if "wsgi.input_terminated" in environ:
+            # Werkzeug's reader takes a chunk that is cut off for a whole one, and Python crashes.
+            environ["wsgi.input"] = BufferedReader(environ["wsgi.input"])
         return environ
 
     def run_wsgi(self) -> None:

@@ -6,9 +6,9 @@ from importlib.resources import files
 from mimetypes import guess_type
 from pathlib import Path
 
-from werkzeug import Request, Response
+from werkzeug import Response
 
-Page = Callable[[Request], Response]
+Page = Callable[[bytes], Response]
 
 OURS, SWAGGER_UI = files(__name__), files("flask_swagger_ui") / "dist"
 PAGES = {
@@ -47,4 +47,4 @@ def _page(name: str, body: Callable[[], str]) -> Page:
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    return lambda request: Response(body(), 200, headers)  # noqa: ARG005
+    return lambda sent: Response(body(), 200, headers)  # noqa: ARG005
