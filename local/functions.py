@@ -58,7 +58,7 @@ class Functions:
                 pool.release(process)
         except RefusedError as error:
             raise LocalError(str(error)) from None
-        Thread(target=self._run_schedules, daemon=True).start()
+        Thread(target=self._keep_running_schedules, daemon=True).start()
 
     def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
         """Return the function's answer to an event.
@@ -74,11 +74,15 @@ class Functions:
         for pool in self._pools.values():
             pool.stop()
 
-    def _run_schedules(self) -> None:
+    def run_schedules(self) -> str:
+        """Run each function with a schedule once; return what they wrote, where it is news."""
+        return "".join(pool.run_schedule() for pool in self._pools.values())
+
+    def _keep_running_schedules(self) -> None:
         while not self._stopped.wait(SCHEDULE_SECONDS):
-            for pool in self._pools.values():
-                if (news := pool.run_schedule()) and not self._stopped.is_set():
-                    print(news, end="", file=sys.stderr, flush=True)
+            news = self.run_schedules()
+            if not self._stopped.is_set():
+                print(news, end="", file=sys.stderr, flush=True)
 
 
 class _Pool:
@@ -89,7 +93,7 @@ class _Pool:
         self._idle: deque[_Process] = deque()
         self._all: WeakSet[_Process] = WeakSet()
         # Kept as long as the pool: what a function with a schedule writes, instead of the terminal.
-        self._log = TemporaryFile("a+") if function.schedule is not None else None  # noqa: SIM115
+        self._log = TemporaryFile("w+") if function.schedule is not None else None  # noqa: SIM115
         self._last_run = ""
 
     def spawn(self) -> "_Process":
@@ -128,15 +132,20 @@ class _Pool:
             self.invoke(self._function.schedule, self._function.timeout)
         except RefusedError as error:
             failure = f"{error}\n"
-        self._log.seek(0)
+        self._log.seek(0)  # the function's processes share this place in the file
         written = self._log.read() + failure
-        self._log.truncate(0)
+        self._log.seek(0)
+        self._log.truncate()
         last, self._last_run = self._last_run, _VOLATILE.sub("", written)
         return written if self._last_run != last else ""
 
     def stop(self) -> None:
         for process in list(self._all):
             process.kill()
+        while self._idle:
+            self._idle.pop().end()
+        if self._log:
+            self._log.close()
 
 
 class _Process:
@@ -250,9 +259,6 @@ def _environment(function: Function, endpoints: Mapping[str, str]) -> dict[str, 
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": "local",
         "LAMBDA_TASK_ROOT": str(function.code),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
-from joserfc.jwk import KeySet
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
@@ -16,7 +15,8 @@ from werkzeug.routing import Map, Rule
 from local.authorizer import authorize
 from local.proxy import Call, response
 from local.refusal import RefusedError, render
-from local.stack import Api, Mock, Route
+from local.stack import Api, GatewayResponse, Route
+from local.users import UserPool
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -31,14 +31,14 @@ class Gateway:
     """A REST API at the root of a local port, and under its stage's name as well."""
 
     def __init__(
-        self, api: Api, keys: KeySet, invoke: Invoke, pages: Mapping[tuple[str, str], Page]
+        self, api: Api, users: UserPool, invoke: Invoke, pages: Mapping[tuple[str, str], Page]
     ) -> None:
         """Serve `api`, and `pages`: what only the laptop has, by method and path.
 
         `invoke` calls a function by name with an event and returns its answer.
         """
         self._api = api
-        self._keys = keys
+        self._users = users
         self._invoke = invoke
         self._pages = pages
         self._map = Map(merge_slashes=False)
@@ -78,12 +78,12 @@ class Gateway:
 
     def _answer(self, call: Call, body: bytes) -> Response:
         route, parameters = self._route(call)
-        if isinstance(route.target, Mock):
+        if isinstance(route.target, GatewayResponse):
             mock = route.target
-            return Response(mock.body, mock.status, mock.headers, content_type="application/json")
+            return Response(mock.template, mock.status, mock.headers, mimetype="application/json")
         claims = None
         if route.auth:
-            claims = authorize(call.header(route.auth.header), route.auth, self._keys)
+            claims = authorize(call.header("Authorization"), route.auth, self._users)
         return response(self._invoke(route.target, call.event(route, parameters, claims, body)))
 
     def _route(self, call: Call) -> tuple[Route, Mapping[str, str]]:

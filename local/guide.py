@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from local.aws import ACCESS_KEY, UserPool
+from local.aws import ACCESS_KEY
 from local.stack import Api, Function, Route
 from local.template import REGION
 from local.tokens import DEFAULT_USER
+from local.users import UserPool
 
 
 def calls(

@@ -22,6 +22,7 @@ from local import LocalError, aws, guide, loopback
 from local.stack import api, functions
 from local.template import REGION, Template
 from local.tokens import DEFAULT_USER
+from local.users import UserPool
 
 # Apart from .aws-sam/build, which `sam deploy` takes: this build is for this machine's processor.
 BUILD = ".aws-sam/local"
@@ -78,16 +79,15 @@ def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
 
 def _calls(template: Template, url: str) -> list[str]:
     """Return a call of each route; any token will do, so of a pool that nobody else knows."""
-    with loopback.serving(aws.moto(), loopback.listen(0)) as aws_url:
-        users = aws.UserPool(template, aws_url)
-        calls = guide.calls(
-            api(template),
-            functions(template),
-            template.path.parent / "events",
-            url=url,
-            users=users,
-            shown=lambda scope: users.token(DEFAULT_USER, scope.split()),
-        )
+    users = UserPool(template)
+    calls = guide.calls(
+        api(template),
+        functions(template),
+        template.path.parent / "events",
+        url=url,
+        users=users,
+        shown=lambda scope: users.token(DEFAULT_USER, scope.split()),
+    )
     return [f"  {call}\n" for call in calls]
 
 

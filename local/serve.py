@@ -12,6 +12,7 @@ from local.functions import Functions
 from local.gateway import Gateway
 from local.stack import api, functions
 from local.template import Template
+from local.users import UserPool
 
 
 def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
@@ -35,7 +36,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
         aws_url = stack.enter_context(loopback.serving(aws.moto(), back))
         store_url = dynamodb_url or aws_url
         tables = aws.create_tables(template, store_url)
-        users = aws.UserPool(template, aws_url)
+        users = UserPool(template)
         rest, lambdas = api(template), functions(template)
         endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
         running = Functions(lambdas.values(), endpoints)
@@ -45,7 +46,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
             ("POST", tokens.PATH): tokens.page(users.token),
             **docs.pages(path.parent / "docs/openapi.json"),
         }
-        gateway = Gateway(rest, users.keys, running.invoke, pages)
+        gateway = Gateway(rest, users, running.invoke, pages)
         url = stack.enter_context(loopback.serving(gateway, front))
         make = loopback.command("-s token", port)
         calls = guide.calls(
@@ -61,7 +62,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
             *(f"  {call}\n" for call in calls),
             f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"To read, and to try in a browser: {url}/docs",
-            f"DynamoDB: {store_url}   Cognito: {aws_url}",
+            f"DynamoDB: {store_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),
         ]
         print("\n".join(lines), end="\n\n", flush=True)

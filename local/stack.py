@@ -35,20 +35,18 @@ class Function:
 
 @dataclass(frozen=True)
 class Auth:
-    """What a method asks of its caller: a token of one of the pools, with any one of the scopes."""
+    """What a method asks of its caller: a token of the user pool, with any one of the scopes."""
 
-    header: str
-    pools: tuple[str, ...]
     scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Mock:
-    """A response that API Gateway gives by itself."""
+class GatewayResponse:
+    """A response that API Gateway gives by itself; None where it keeps its own words."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    template: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,17 +55,8 @@ class Route:
 
     method: str
     path: str
-    target: str | Mock
+    target: str | GatewayResponse
     auth: Auth | None
-
-
-@dataclass(frozen=True)
-class GatewayResponse:
-    """How API Gateway words what it refuses by itself; None where it keeps its own."""
-
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    template: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +135,7 @@ def api(template: Template) -> Api:
             for path, method, operation in _operations(body)
         )
         responses = {
-            kind: _gateway_response(response)
+            kind: _response(response, "gatewayresponse.header.")
             for kind, response in body.get("x-amazon-apigateway-gateway-responses", {}).items()
         }
     except UnresolvedError as error:
@@ -163,18 +152,13 @@ def _operations(body: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, A
                 yield path, method.upper(), operation
 
 
-def _target(operation: Mapping[str, Any]) -> str | Mock:
+def _target(operation: Mapping[str, Any]) -> str | GatewayResponse:
     integration = operation["x-amazon-apigateway-integration"]
     match integration["type"]:
         case "aws_proxy":
             return _function_name(integration["uri"])
         case "mock":
-            response = integration["responses"]["default"]
-            return Mock(
-                status=int(response["statusCode"]),
-                headers=_static(response, "method.response.header."),
-                body=response.get("responseTemplates", {}).get("application/json", ""),
-            )
+            return _response(integration["responses"]["default"], "method.response.header.")
         case kind:
             raise UnresolvedError(f"the laptop has no stand-in for an integration of type {kind}")
 
@@ -184,29 +168,22 @@ def _auth(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> Auth | No
         for name, scopes in requirement.items():
             if name == "NONE":
                 continue
-            scheme = schemes[name]
-            authorizer = scheme.get("x-amazon-apigateway-authorizer", {})
+            authorizer = schemes[name].get("x-amazon-apigateway-authorizer", {})
             if authorizer.get("type") != "cognito_user_pools":
                 raise UnresolvedError(f"the laptop knows Cognito authorizers only, not {name}")
-            pools = tuple(arn.rsplit("/", 1)[1] for arn in authorizer["providerARNs"])
-            return Auth(scheme["name"], pools, tuple(scopes))
+            return Auth(tuple(scopes))
     return None
 
 
-def _gateway_response(response: Mapping[str, Any]) -> GatewayResponse:
-    return GatewayResponse(
-        status=int(response["statusCode"]) if "statusCode" in response else None,
-        headers=_static(response, "gatewayresponse.header."),
-        template=response.get("responseTemplates", {}).get("application/json"),
-    )
-
-
-def _static(response: Mapping[str, Any], prefix: str) -> dict[str, str]:
-    """Return the headers that are constants: API Gateway writes those in single quotes."""
+def _response(response: Mapping[str, Any], prefix: str) -> GatewayResponse:
     headers = {}
     for name, value in response.get("responseParameters", {}).items():
         if name.startswith(prefix):
-            if not re.fullmatch(r"'.*'", str(value)):
+            if not re.fullmatch(r"'.*'", str(value)):  # a constant is in single quotes
                 raise UnresolvedError(f"{name}: the laptop knows constants only")
             headers[name.removeprefix(prefix)] = value[1:-1]
-    return headers
+    return GatewayResponse(
+        status=int(response["statusCode"]) if "statusCode" in response else None,
+        headers=headers,
+        template=response.get("responseTemplates", {}).get("application/json"),
+    )
