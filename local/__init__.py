@@ -1,7 +1,9 @@
 """The laptop's stand-in for API Gateway, Cognito and Lambda, driven by template.yaml.
 
-__main__ → serve → gateway → authorizer, proxy, functions → worker (a process of its own)
-                 → aws (DynamoDB and Cognito, by moto) → stack (template.yaml)
+__main__ → serve → gateway (API Gateway) → authorizer → users (Cognito)
+                                         → proxy, functions (Lambda) → worker (a process each)
+                 → aws (DynamoDB, by moto)
+                 → stack → template (template.yaml)
 
 No Docker and no AWS account; nothing listens on anything but the loopback address.
 """

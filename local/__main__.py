@@ -76,10 +76,10 @@ def _token(options: argparse.Namespace) -> None:
         print(
             login.token(
                 options.stack,
+                options.time_limit,
+                options.scope,
                 service=options.service,
-                scope=options.scope,
                 fresh=options.fresh,
-                time_limit=options.time_limit,
             )
         )
         return

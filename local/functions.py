@@ -1,11 +1,13 @@
 """Lambda: each function in processes of its own, one event at a time in each.
 
 As in Lambda, an idle process is used again and a concurrent call gets another one. Unlike there, a
-process whose code was edited is replaced before the next call.
+process whose code was edited is replaced before the next call, and a function with a schedule runs
+every few seconds, whatever its schedule says.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +16,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
-from threading import BoundedSemaphore, Timer
+from tempfile import TemporaryFile
+from threading import BoundedSemaphore, Event, Thread, Timer
 from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
@@ -25,9 +28,13 @@ from local.refusal import RefusedError
 from local.stack import Function
 from local.template import ACCOUNT, REGION
 
+SCHEDULE_SECONDS = 5  # between the runs of a function with a schedule
+
 _MAX_PROCESSES = 10  # of one function; further calls wait
 _INIT_SECONDS = 30
 _INTEGRATION_SECONDS = 29  # API Gateway's quota
+# What differs between the log lines of two runs that did the same.
+_VOLATILE = re.compile(r'"(timestamp|durationMs)": *("[^"]*"|[\d.]+)', re.IGNORECASE)
 
 
 class Functions:
@@ -36,9 +43,10 @@ class Functions:
     def __init__(self, functions: Iterable[Function], endpoints: Mapping[str, str]) -> None:
         """Prepare the functions; `endpoints` are variables that lead them to AWS's stand-ins."""
         self._pools = {function.name: _Pool(function, endpoints) for function in functions}
+        self._stopped = Event()
 
     def start(self) -> None:
-        """Start a process of each function, all at once.
+        """Start a process of each function, all at once, and the schedules.
 
         Raises:
             LocalError: a handler does not import: where and why, in one line.
@@ -50,6 +58,7 @@ class Functions:
                 pool.release(process)
         except RefusedError as error:
             raise LocalError(str(error)) from None
+        Thread(target=self._keep_running_schedules, daemon=True).start()
 
     def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
         """Return the function's answer to an event.
@@ -57,12 +66,23 @@ class Functions:
         Raises:
             RefusedError: it does not import, failed, crashed, or took too long.
         """
-        return self._pools[name].invoke(event)
+        return self._pools[name].invoke(event, _INTEGRATION_SECONDS)
 
     def stop(self) -> None:
         """Kill every process, busy or not."""
+        self._stopped.set()
         for pool in self._pools.values():
             pool.stop()
+
+    def run_schedules(self) -> str:
+        """Run each function with a schedule once; return what they wrote, where it is news."""
+        return "".join(pool.run_schedule() for pool in self._pools.values())
+
+    def _keep_running_schedules(self) -> None:
+        while not self._stopped.wait(SCHEDULE_SECONDS):
+            news = self.run_schedules()
+            if not self._stopped.is_set():
+                print(news, end="", file=sys.stderr, flush=True)
 
 
 class _Pool:
@@ -72,20 +92,24 @@ class _Pool:
         self._places = BoundedSemaphore(_MAX_PROCESSES)
         self._idle: deque[_Process] = deque()
         self._all: WeakSet[_Process] = WeakSet()
+        # Kept as long as the pool: what a function with a schedule writes, instead of the terminal.
+        self._log = TemporaryFile("w+") if function.schedule is not None else None  # noqa: SIM115
+        self._last_run = ""
 
     def spawn(self) -> "_Process":
-        process = _Process(self._function, self._environment)
+        process = _Process(self._function, self._environment, self._log)
         self._all.add(process)
         return process
 
     def release(self, process: "_Process") -> None:
         self._idle.append(process)
 
-    def invoke(self, event: Mapping[str, Any]) -> Any:
+    def invoke(self, event: Any, limit: int) -> Any:
+        """Return the answer to an event; `limit` is how many seconds the caller waits for it."""
         with self._places:
             process = self._take()
             try:
-                return process.call(event)
+                return process.call(event, limit)
             finally:
                 self.release(process)
 
@@ -99,15 +123,35 @@ class _Pool:
         process.wait_until_ready()
         return process
 
+    def run_schedule(self) -> str:
+        """Run the function if it has a schedule; return what it wrote, if the last run did not."""
+        if self._log is None:
+            return ""
+        failure = ""
+        try:
+            self.invoke(self._function.schedule, self._function.timeout)
+        except RefusedError as error:
+            failure = f"{error}\n"
+        self._log.seek(0)  # the function's processes share this place in the file
+        written = self._log.read() + failure
+        self._log.seek(0)
+        self._log.truncate()
+        last, self._last_run = self._last_run, _VOLATILE.sub("", written)
+        return written if self._last_run != last else ""
+
     def stop(self) -> None:
         for process in list(self._all):
             process.kill()
+        while self._idle:
+            self._idle.pop().end()
+        if self._log:
+            self._log.close()
 
 
 class _Process:
     """A process of worker.py."""
 
-    def __init__(self, function: Function, environment: Mapping[str, str]) -> None:
+    def __init__(self, function: Function, environment: Mapping[str, str], log: Any) -> None:
         self._function = function
         self._started = time.time_ns()
         self._sources: dict[str, tuple[int, int] | None] = {}
@@ -119,6 +163,7 @@ class _Process:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=log,
             encoding="utf-8",
             bufsize=1,
             start_new_session=True,
@@ -136,7 +181,7 @@ class _Process:
             self.end()
             raise
 
-    def call(self, event: Mapping[str, Any]) -> Any:
+    def call(self, event: Any, limit: int) -> Any:
         function = self._function
         context = {
             "request_id": str(uuid4()),
@@ -146,7 +191,7 @@ class _Process:
         assert self._process.stdin  # noqa: S101 - a pipe, as asked for
         with suppress(BrokenPipeError):  # then there is nothing to hear either
             self._process.stdin.write(json.dumps({"event": event, "context": context}) + "\n")
-        return self._hear(min(function.timeout, _INTEGRATION_SECONDS))
+        return self._hear(min(function.timeout, limit))
 
     def _hear(self, seconds: int) -> Any:
         """Return the worker's next answer; kill it when there is none in time."""
@@ -214,9 +259,6 @@ def _environment(function: Function, endpoints: Mapping[str, str]) -> dict[str, 
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": "local",
         "LAMBDA_TASK_ROOT": str(function.code),
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",

@@ -1,10 +1,10 @@
 """What to paste: a call of each route, a look into each table."""
 
 import json
+import re
 import secrets
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -13,77 +13,47 @@ from urllib.parse import quote, urlencode, urlsplit
 from local.aws import ACCESS_KEY
 from local.stack import Api, Function, Route
 from local.template import REGION
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A call of one route."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    parameters: Mapping[str, str]
-    body: str | None
-
-    @property
-    def target(self) -> str:
-        """The path and the query."""
-        path = self.path
-        for name, value in self.parameters.items():
-            path = path.replace(f"{{{name}}}", quote(value))
-        return path + (f"?{urlencode(self.query)}" if self.query else "")
-
-    def knowing(self, values: Mapping[str, Any]) -> "Sample":
-        """Return the call with the values of parameters that are known by name."""
-        return replace(
-            self,
-            query={name: values.get(name, value) for name, value in self.query.items()},
-            parameters={name: values.get(name, value) for name, value in self.parameters.items()},
-        )
-
-    def send(self, url: str, token: str) -> dict[str, Any]:
-        """Make the call, once in all; return the object that it answers, empty where it fails."""
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": "sample",  # a store that lasts is not filled by every start
-        }
-        connection = HTTPConnection(urlsplit(url).netloc)
-        connection.request(self.method, self.target, self.body, headers)
-        response = connection.getresponse()
-        text = response.read()
-        connection.close()
-        answer = json.loads(text) if response.status in (200, 201) else None
-        return answer if isinstance(answer, dict) else {}
-
-    def curl(self, url: str, token: str) -> str:
-        """Return the call as a command for a shell."""
-        method = "" if self.method == "GET" else f"-X {self.method} "
-        break_ = " \\\n    "
-        command = f"curl {method}{shlex.quote(url + self.target)}"
-        command += f'{break_}-H "Authorization: Bearer {token}"'
-        if self.body:
-            key = f"order-{secrets.token_hex(4)}"
-            command += f'{break_}-H "Content-Type: application/json" -H "Idempotency-Key: {key}"'
-            command += f"{break_}-d {shlex.quote(self.body)}"
-        return command
+from local.tokens import DEFAULT_USER
+from local.users import UserPool
 
 
 def calls(
-    api: Api, functions: Mapping[str, Function], events: Path, url: str, token: str
+    api: Api,
+    functions: Mapping[str, Function],
+    events: Path,
+    *,
+    url: str,
+    users: UserPool,
+    shown: Callable[[str], str],
 ) -> list[str]:
-    """Return a call of each route, after making the first: the others may read what it made.
+    """Return shell commands: the tokens as variables, and a call of each route.
 
-    Those that create something come first. A function's sample event is
-    `events/<package of its handler>/default.json`; it may have none.
+    The first call, which creates something, is made here as well: the others may read what it made.
+    A function's sample event is `events/<its folder>/default.json`; it may have none. `shown`
+    is what stands for a token with a scope, or with people's where that is empty.
     """
-    samples = [
-        _sample(route, functions[route.target], events)
-        for route in sorted(api.routes, key=lambda route: route.method != "POST")
-        if isinstance(route.target, str)
-    ]
-    made = samples[0].send(url, token) if samples else {}
-    return [sample.knowing(made).curl(url, token) for sample in samples]
+    tokens: dict[str, str] = {}
+    curls: list[str] = []
+    known: dict[str, Any] = {}
+    routes = [route for route in api.routes if isinstance(route.target, str)]
+    for route in sorted(routes, key=lambda each: (each.method != "POST", "{" in each.path)):
+        event = _event(functions[str(route.target)].handler, events)
+        target = _target(route, event, known)
+        headers, scope = [], _scope(route, users)
+        if scope is not None:
+            variable = re.sub(r"\W", "_", scope).upper() or "TOKEN"
+            tokens[variable] = f"{variable}={shown(scope)}"
+            headers.append(f'-H "Authorization: Bearer ${variable}"')
+        if body := event.get("body"):
+            key = f"order-{secrets.token_hex(4)}"
+            headers.append(f'-H "Content-Type: application/json" -H "Idempotency-Key: {key}"')
+            headers.append(f"-d {shlex.quote(body)}")
+        method = "" if route.method == "GET" else f"-X {route.method} "
+        curls.append(" \\\n    ".join([f"curl {method}{shlex.quote(url + target)}", *headers]))
+        if len(curls) == 1:
+            token = users.token(DEFAULT_USER, (scope or "").split())
+            known = _send(route.method, url, target, body, token)
+    return [*tokens.values(), *curls]
 
 
 def scan(url: str, table: str) -> str:
@@ -92,14 +62,40 @@ def scan(url: str, table: str) -> str:
     return f"{keys} aws --region {REGION} --endpoint-url {url} dynamodb scan --table-name {table}"
 
 
-def _sample(route: Route, function: Function, events: Path) -> Sample:
-    package = function.handler.replace("/", ".").split(".")[0]
-    file = events / package / "default.json"
-    event = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return Sample(
-        method=route.method,
-        path=route.path,
-        query=event.get("queryStringParameters") or {},
-        parameters=event.get("pathParameters") or {},
-        body=event.get("body"),
-    )
+def _event(handler: str, events: Path) -> dict[str, Any]:
+    file = events / handler.replace("/", ".").split(".")[0] / "default.json"
+    event: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return event
+
+
+def _target(route: Route, event: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """Return path and query of a sample event, with the ids that are known by name."""
+    values = {**(event.get("pathParameters") or {}), **known}
+    path = re.sub(r"\{(\w+)\+?}", lambda name: quote(str(values.get(name[1], name[0]))), route.path)
+    query = event.get("queryStringParameters") or {}
+    query = {name: known.get(name, value) for name, value in query.items()}
+    return path + (f"?{urlencode(query)}" if query else "")
+
+
+def _scope(route: Route, users: UserPool) -> str | None:
+    """Return the scope to ask for, which is empty where people's do; None for an open route."""
+    if route.auth is None:
+        return None
+    scopes = route.auth.scopes
+    return "" if not scopes or users.scopes & set(scopes) else scopes[0]
+
+
+def _send(method: str, url: str, target: str, body: str | None, token: str) -> dict[str, Any]:
+    """Make a call, once in all; return the object that it answers, empty where it fails."""
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": "sample",  # a store that lasts is not filled by every start
+    }
+    connection = HTTPConnection(urlsplit(url).netloc)
+    connection.request(method, target, body, headers)
+    response = connection.getresponse()
+    text = response.read()
+    connection.close()
+    answer = json.loads(text) if response.status in (200, 201) else None
+    return answer if isinstance(answer, dict) else {}

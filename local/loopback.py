@@ -1,9 +1,13 @@
 """The one place that opens a port: on the loopback address, and nowhere else."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from werkzeug.datastructures import Headers
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from local import LocalError
@@ -17,11 +21,27 @@ RAW_HEADERS = "local.raw_headers"
 
 
 class _RequestHandler(WSGIRequestHandler):
+    # What is not HTTP is answered with a problem document (RFC 9457) as well.
+    default_request_version = "HTTP/1.0"
+    error_content_type = "application/problem+json"
+    error_message_format = (
+        '{"type": "about:blank", "title": "The request is not HTTP", "status": %(code)d,'
+        ' "detail": "%(explain)s"}'
+    )
+
     def make_environ(self) -> "WSGIEnvironment":
         environ = super().make_environ()
-        # WSGI joins repeated headers and forgets their case; API Gateway keeps both.
-        environ[RAW_HEADERS] = self.headers.items()
+        environ[RAW_HEADERS] = Headers(self.headers.items())  # WSGI joins repeated ones
+        if "wsgi.input_terminated" in environ:
+            # Werkzeug's reader takes a chunk that is cut off for a whole one, and Python crashes.
+            environ["wsgi.input"] = BufferedReader(environ["wsgi.input"])
         return environ
+
+    def run_wsgi(self) -> None:
+        try:
+            super().run_wsgi()
+        except ValueError:  # a request target that is no URL
+            self.send_error(400)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Leave the access log to the application, which knows more."""
@@ -32,11 +52,11 @@ def command(target: str, port: int) -> str:
     return f"make {target}" if port == DEFAULT_PORT else f"make {target} PORT={port}"
 
 
-def listen(port: int) -> socket.socket:
+def listen(port: int, advice: str = "") -> socket.socket:
     """Return a socket that listens on `port`, or on a free one where it is 0.
 
     Raises:
-        LocalError: the port is taken, or may not be had.
+        LocalError: the port is taken, or may not be had; with `advice` on what to do.
     """
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,17 +66,22 @@ def listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         server.close()
         reason = error.strerror if isinstance(error, OSError) else "there is no such port"
-        another = command("run", 3010 if port != 3010 else 3020)
-        raise LocalError(f"port {port}: {reason}. Choose another: {another}") from None
+        raise LocalError(f"port {port}: {reason}. {advice}") from None
     return server
 
 
-def serve(server: socket.socket, app: "WSGIApplication") -> str:
-    """Answer calls on the socket, in a thread, until the process ends; return the URL."""
-    _, port = server.getsockname()
+@contextmanager
+def serving(app: "WSGIApplication", server: socket.socket) -> Iterator[str]:
+    """Answer calls on the socket, in threads, as long as the context; give the URL."""
+    port = server.getsockname()[1]
     with server:  # make_server takes a copy; left to itself, it exits where a port is taken
         wsgi = make_server(
             HOST, port, app, threaded=True, request_handler=_RequestHandler, fd=server.fileno()
         )
-    Thread(target=wsgi.serve_forever, daemon=True).start()
-    return f"http://{HOST}:{port}"
+    thread = Thread(target=wsgi.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{port}"
+    finally:
+        wsgi.shutdown()
+        wsgi.server_close()

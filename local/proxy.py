@@ -5,13 +5,16 @@ API Gateway Developer Guide, "Lambda proxy integrations in API Gateway" and "Imp
 
 import base64
 import hashlib
+import json
+import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
 
 from werkzeug import Request, Response
+from werkzeug.datastructures import Headers
 
 from local.loopback import RAW_HEADERS
 from local.refusal import RefusedError
@@ -19,29 +22,10 @@ from local.stack import Api, Route
 from local.template import ACCOUNT
 
 # Of a function's headers, those that API Gateway keeps for itself.
-_REMAPPED = {
-    "authorization",
-    "connection",
-    "content-length",
-    "content-md5",
-    "date",
-    "host",
-    "server",
-    "transfer-encoding",
-    "upgrade",
-    "www-authenticate",
-}
-_NOT_IAM = (
-    "cognitoIdentityPoolId",
-    "accountId",
-    "cognitoIdentityId",
-    "caller",
-    "principalOrgId",
-    "accessKey",
-    "cognitoAuthenticationType",
-    "cognitoAuthenticationProvider",
-    "userArn",
-    "user",
+_REMAPPED = re.compile(
+    "authorization|connection|content-length|content-md5|date|host|server|transfer-encoding|upgrade"
+    "|www-authenticate",
+    re.IGNORECASE,
 )
 _ANSWER_KEYS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 
@@ -59,7 +43,7 @@ class Call:
         prefix = f"/{api.stage}"
         in_stage = request.path == prefix or request.path.startswith(f"{prefix}/")
         self.path = (request.path.removeprefix(prefix) or "/") if in_stage else request.path
-        self._raw: list[tuple[str, str]] = request.environ[RAW_HEADERS]
+        self._headers: Headers = request.environ[RAW_HEADERS]
         now = datetime.now(timezone.utc)
         seconds = int(now.timestamp())
         self._trace_id = self.header("X-Amzn-Trace-Id") or (
@@ -77,7 +61,6 @@ class Call:
             "requestTimeEpoch": int(now.timestamp() * 1000),
             "requestId": str(uuid4()),
             "identity": {
-                **dict.fromkeys(_NOT_IAM),
                 "sourceIp": request.remote_addr,
                 "userAgent": self.header("User-Agent"),
             },
@@ -88,8 +71,7 @@ class Call:
 
     def header(self, name: str) -> str | None:
         """Return the last value of a request header."""
-        values = [value for key, value in self._raw if key.lower() == name.lower()]
-        return values[-1] if values else None
+        return next(reversed(self._headers.getlist(name)), None)
 
     def response_headers(self) -> dict[str, str]:
         """Return what API Gateway adds to every response."""
@@ -107,16 +89,13 @@ class Call:
         body: bytes,
     ) -> dict[str, Any]:
         """Return the event of the function behind `route`: a REST API's, format 1.0."""
-        replaced = {"connection", "x-amzn-trace-id", "x-forwarded-port", "x-forwarded-proto"}
-        headers = _grouped(
-            [
-                *((name, value) for name, value in self._raw if name.lower() not in replaced),
-                ("X-Amzn-Trace-Id", self._trace_id),
-                ("X-Forwarded-For", str(self.request.remote_addr)),
-                ("X-Forwarded-Port", str(self.request.environ["SERVER_PORT"])),
-                ("X-Forwarded-Proto", self.request.scheme),
-            ]
-        )
+        headers = self._headers.copy()
+        headers.remove("Connection")
+        headers["X-Amzn-Trace-Id"] = self._trace_id
+        headers["X-Forwarded-Port"] = str(self.request.environ["SERVER_PORT"])
+        headers["X-Forwarded-Proto"] = self.request.scheme
+        headers.add("X-Forwarded-For", str(self.request.remote_addr))
+        lists = {name.title(): headers.getlist(name) for name in headers.keys()}  # noqa: SIM118
         query = {name: list(values) for name, values in self.request.args.lists()}
         resource = {
             "resourceId": hashlib.sha256(route.path.encode()).hexdigest()[:6],
@@ -127,8 +106,8 @@ class Call:
             "resource": route.path,
             "path": self.path,
             "httpMethod": self.request.method,
-            "headers": _last(headers),
-            "multiValueHeaders": headers,
+            "headers": _last(lists),
+            "multiValueHeaders": lists,
             "queryStringParameters": _last(query) or None,
             "multiValueQueryStringParameters": query or None,
             "pathParameters": dict(parameters) or None,
@@ -148,45 +127,23 @@ def response(answer: Any) -> Response:
     if not isinstance(answer, dict) or set(answer) - _ANSWER_KEYS:
         raise RefusedError("DEFAULT_5XX", f"malformed answer of the function: {answer!r:.100}")
     try:
-        body = answer.get("body") or ""
-        headers = [
-            *(answer.get("headers") or {}).items(),
-            *(
-                (name, value)
-                for name, values in (answer.get("multiValueHeaders") or {}).items()
-                for value in values
-            ),
-        ]
-        made = Response(
-            base64.b64decode(body) if answer.get("isBase64Encoded") else body,
-            status=int(answer.get("statusCode") or 200),
-            content_type="application/json",
+        several = answer.get("multiValueHeaders") or {}
+        headers = Headers(
+            (
+                f"x-amzn-Remapped-{name}" if _REMAPPED.fullmatch(name) else name,
+                value if isinstance(value, str) else json.dumps(value),
+            )
+            for name, value in [
+                *(answer.get("headers") or {}).items(),
+                *((name, value) for name, values in several.items() for value in values),
+            ]
         )
-        if any(name.lower() == "content-type" for name, _ in headers):
-            del made.headers["Content-Type"]
-        for name, value in headers:
-            kept = name.lower() not in _REMAPPED
-            made.headers.add(name if kept else f"x-amzn-Remapped-{name}", _header_value(value))
+        headers.setdefault("Content-Type", "application/json")
+        body = answer.get("body") or ""
+        content = base64.b64decode(body) if answer.get("isBase64Encoded") else body
+        return Response(content, int(answer.get("statusCode") or 200), headers)
     except (AttributeError, TypeError, ValueError) as error:
         raise RefusedError("DEFAULT_5XX", f"malformed answer of the function: {error}") from None
-    return made
-
-
-def _header_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise TypeError(f"a header is {value!r}")
-
-
-def _grouped(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Group headers by name in any case, under the spelling that came first."""
-    spelling: dict[str, str] = {}
-    grouped: dict[str, list[str]] = {}
-    for name, value in headers:
-        grouped.setdefault(spelling.setdefault(name.lower(), name), []).append(value)
-    return grouped
 
 
 def _last(grouped: Mapping[str, list[str]]) -> dict[str, str]:

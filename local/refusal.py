@@ -13,6 +13,7 @@ from local.stack import GatewayResponse
 # The types that occur here: status and message, where the template says nothing else.
 _TYPES = {
     "ACCESS_DENIED": (403, "User is not authorized to access this resource"),
+    "BAD_REQUEST_BODY": (400, "Invalid request body"),
     "DEFAULT_5XX": (502, "Internal server error"),
     "EXPIRED_TOKEN": (401, "The incoming token has expired"),
     "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
@@ -33,13 +34,13 @@ class RefusedError(Exception):
 
 def render(
     kind: str, responses: Mapping[str, GatewayResponse], context: Mapping[str, Any]
-) -> tuple[int, Mapping[str, str], str]:
-    """Return status, headers and body; `context` is what the body's $context variables name."""
+) -> tuple[str, int, Mapping[str, str]]:
+    """Return body, status and headers; `context` is what the body's $context variables name."""
     status, message = _TYPES[kind]
     default = responses.get(f"DEFAULT_{status // 100}XX", GatewayResponse())
     response = responses.get(kind, default)
     headers = {"Content-Type": "application/json", **response.headers}
-    return response.status or status, headers, body_of(response, context, message, kind)
+    return body_of(response, context, message, kind), response.status or status, headers
 
 
 def body_of(

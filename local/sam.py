@@ -1,56 +1,36 @@
 """`make start-api`: the real `sam local start-api`, with a store that its containers reach.
 
 A container does not reach the loopback address of a Linux host, and nothing of this project listens
-anywhere else. So the store runs in a container as well, of the image that SAM runs functions in.
+anywhere else. So the store, AWS's DynamoDB Local, runs in a container as well.
 """
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import create_connection
+from threading import Thread
+from typing import TypeVar
 
-from docker.client import DockerClient
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-
-from local import LocalError, aws, guide, loopback, tokens
+from local import LocalError, aws, guide, loopback
 from local.stack import api, functions
 from local.template import REGION, Template
+from local.tokens import DEFAULT_USER
+from local.users import UserPool
 
-_STORE_PORT = 8000  # in its container
-# One call at a time: moto checks a write's condition in one step and writes in another.
-_STORE_PROGRAM = f"""
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import run_simple
-run_simple("0.0.0.0", {_STORE_PORT}, DomainDispatcherApplication(create_backend_app))
-"""
-# Docker's word for a processor → Lambda's. Functions run here on this machine's, not emulated.
-_ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
-_PLATFORMS = {"x86_64": "x86_64-manylinux2014", "arm64": "aarch64-manylinux2014"}
-_START_SECONDS = 30
+# Apart from .aws-sam/build, which `sam deploy` takes: this build is for this machine's processor.
+BUILD = ".aws-sam/local"
+VARIABLES = ".aws-sam/local.json"
+STORE = "amazon/dynamodb-local"
+NO_DOCKER = "no Docker answers: start it, or do without: make run"
 
-
-@dataclass(frozen=True)
-class _Runtime:
-    """The image that SAM runs functions in, and the Python in it."""
-
-    image: str
-    python: str  # 3.13
-    architecture: str
-
-
-@dataclass(frozen=True)
-class _Store:
-    """Where a store answers: to this process, and to the functions in their network."""
-
-    url: str
-    inner_url: str
+T = TypeVar("T")
 
 
 def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
@@ -61,173 +41,110 @@ def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
     Raises:
         LocalError: no Docker answers, the port is taken, no store answers, or SAM CLI fails.
     """
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
-    loopback.listen(port).close()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    loopback.listen(port, "Choose another with PORT=").close()
     template = Template(path)
-    folder = path.parent / ".local"
-    folder.mkdir(exist_ok=True)
-    with suppress(KeyboardInterrupt), ExitStack() as stack:
-        engine = stack.enter_context(_docker())
-        runtime = _runtime(engine, template)
-        network = stack.enter_context(_network(engine, f"sam-local-{port}"))
-        store = (
-            _Store(dynamodb_url, dynamodb_url)
-            if dynamodb_url
-            else _start_store(engine, network, runtime, folder / "store")
-        )
-        processor = ["--parameter-overrides", f"Architecture={runtime.architecture}"]
-        with _sam(path, "build", *processor) as build:  # while the store starts
-            if build.wait():
-                raise LocalError("sam build failed")
-        tables = _create_tables(template, store.url)
-        variables = folder / "environment.json"
-        parameters = {"AWS_ENDPOINT_URL_DYNAMODB": store.inner_url}
-        variables.write_text(json.dumps({"Parameters": parameters}), encoding="utf-8")
-        options = ["--port", str(port), "--env-vars", str(variables), "--skip-pull-image"]
-        options += ["--docker-network", network]
-        process = stack.enter_context(_sam(path, "local", "start-api", *processor, *options))
-        _wait_for_port(port, process)
-        _print_guide(template, f"http://{loopback.HOST}:{port}", store.url, tables)
-        if process.wait():
-            raise LocalError("sam local start-api failed")
+    with suppress(KeyboardInterrupt), _network(f"sam-local-{port}") as network:
+        store_url = dynamodb_url or _start_store(network)
+        processor = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+        parameters = ["--parameter-overrides", f"Architecture={processor}"]
+        build = ["build", "--build-dir", BUILD, *parameters]
+        _sam(path, build)
+        tables = _when_up(lambda: aws.create_tables(template, store_url), 30)
+        inner_url = dynamodb_url or f"http://{network}:8000"
+        variables = json.dumps({"Parameters": {"AWS_ENDPOINT_URL_DYNAMODB": inner_url}})
+        (path.parent / VARIABLES).write_text(variables, encoding="utf-8")
+        options = ["--template", f"{BUILD}/template.yaml", *parameters, "--env-vars", VARIABLES]
+        options += ["--docker-network", network, "--skip-pull-image"]
+        invoke = ["local", "invoke", "FUNCTION", "--event", "events/FILE", *options]
+
+        def say() -> None:
+            url = f"http://{loopback.HOST}:{port}"
+            _when_up(
+                lambda: create_connection((loopback.HOST, port)).close(), 600
+            )  # images may be pulled
+            lines = [
+                f"\n{url} is up, by SAM CLI, which verifies no token. Ctrl-C ends it all.\n",
+                *_calls(template, url),
+                "To bring edits in, and to send a function one of the sample events:",
+                *(f"  .venv/bin/sam {' '.join(each)}" for each in (build, invoke)),
+                f"DynamoDB: {store_url}",
+                *(f"  {guide.scan(store_url, table)}" for table in tables),
+            ]
+            print("\n".join(lines), end="\n\n", flush=True)
+
+        Thread(target=say, daemon=True).start()
+        _sam(path, ["local", "start-api", "--port", str(port), *options])
+
+
+def _calls(template: Template, url: str) -> list[str]:
+    """Return a call of each route; any token will do, so of a pool that nobody else knows."""
+    users = UserPool(template)
+    calls = guide.calls(
+        api(template),
+        functions(template),
+        template.path.parent / "events",
+        url=url,
+        users=users,
+        shown=lambda scope: users.token(DEFAULT_USER, scope.split()),
+    )
+    return [f"  {call}\n" for call in calls]
 
 
 @contextmanager
-def _docker() -> Iterator[DockerClient]:
-    try:
-        engine = DockerClient.from_env()  # type: ignore[no-untyped-call]
-        engine.ping()
-    except DockerException:
-        raise LocalError("no Docker answers: start it, or do without: make run") from None
-    with closing(engine):
-        try:
-            yield engine
-        except APIError as error:
-            raise LocalError(f"Docker: {error.explanation}") from None
+def _network(name: str) -> Iterator[str]:
+    """Have a Docker network as long as the context, and no container in it after that."""
 
+    def remove() -> None:
+        containers = _docker("ps", "--all", "--quiet", "--filter", f"network={name}").split()
+        with suppress(LocalError):  # they are going already, or were never there
+            _docker("rm", "--force", *containers)
+        with suppress(LocalError):
+            _docker("network", "rm", name)
 
-def _runtime(engine: DockerClient, template: Template) -> _Runtime:
-    properties = next(iter(template.resources("AWS::Lambda::Function", ["Runtime"]).values()))
-    python = properties["Runtime"].removeprefix("python")
-    processor = engine.version()["Arch"]  # type: ignore[no-untyped-call]
-    architecture = _ARCHITECTURES[processor]
-    image = f"public.ecr.aws/lambda/python:{python}-{architecture}"
-    try:
-        engine.images.get(image)
-    except ImageNotFound:
-        print(f"Pulling {image} (once)", file=sys.stderr)
-        try:
-            engine.images.pull(image)
-        except APIError as error:
-            raise LocalError(f"{image} cannot be pulled: {error.explanation}") from None
-    return _Runtime(image, python, architecture)
-
-
-@contextmanager
-def _network(engine: DockerClient, name: str) -> Iterator[str]:
-    """Have a network as long as the context, and no container in it after that."""
-    _remove_network(engine, name)  # what a killed process left
-    engine.networks.create(name)
+    remove()  # what a killed process left
+    _docker("network", "create", name)
     try:
         yield name
     finally:
-        _remove_network(engine, name)
+        remove()  # the store, and what SAM CLI forgets when it is interrupted
 
 
-def _remove_network(engine: DockerClient, name: str) -> None:
-    with suppress(NotFound):
-        network = engine.networks.get(name)
-        for container in network.containers:  # the store, and what SAM CLI forgot when interrupted
-            with suppress(APIError):  # it is going already
-                container.remove(force=True)
-        network.remove()
+def _start_store(network: str) -> str:
+    """Start DynamoDB Local in a container that is named as its network is; return its URL here."""
+    place = ["--name", network, "--network", network, "--publish", f"{loopback.HOST}::8000"]
+    _docker("run", "--detach", "--rm", *place, STORE)
+    return f"http://{_docker('port', network, '8000').split()[0]}"
 
 
-def _start_store(engine: DockerClient, network: str, runtime: _Runtime, packages: Path) -> _Store:
-    """Start moto in a container that is named as its network is."""
-    install = [_tool("uv"), "pip", "install", "--quiet", "--only-binary", ":all:"]
-    install += ["--target", str(packages), "--python-version", runtime.python]
-    install += ["--python-platform", _PLATFORMS[runtime.architecture]]
-    install += ["--constraint", "requirements-dev.txt", "moto[dynamodb,server]"]
-    if subprocess.run(install, cwd=packages.parent.parent, check=False).returncode:
-        raise LocalError("the store's packages cannot be installed: see above")
-    container = engine.containers.run(
-        runtime.image,
-        ["-c", _STORE_PROGRAM],
-        entrypoint="/var/lang/bin/python3",
-        environment={"PYTHONPATH": "/store"},
-        volumes={str(packages): {"bind": "/store", "mode": "ro"}},
-        ports={f"{_STORE_PORT}/tcp": (loopback.HOST, None)},
-        name=network,
-        network=network,
-        auto_remove=True,
-        detach=True,
-    )
-    container.reload()
-    [published] = container.ports[f"{_STORE_PORT}/tcp"]
-    url = f"http://{loopback.HOST}:{published['HostPort']}"
-    return _Store(url, f"http://{network}:{_STORE_PORT}")
+def _docker(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        raise LocalError(NO_DOCKER) from None
+    except subprocess.CalledProcessError as error:
+        why = f"docker {arguments[0]}: {error.stderr.strip()}"
+        raise LocalError(NO_DOCKER if "Cannot connect to" in why else why) from None
+    return done.stdout
 
 
-def _create_tables(template: Template, url: str) -> list[str]:
-    """Create the tables as soon as the store answers."""
-    deadline = time.monotonic() + _START_SECONDS
+def _sam(path: Path, arguments: list[str]) -> None:
+    keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), aws.ACCESS_KEY)
+    ours = {**keys, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "SAM_CLI_TELEMETRY": "0"}
+    kept = os.environ.keys() - {"AWS_PROFILE", "AWS_SESSION_TOKEN"}
+    environment = {**{name: os.environ[name] for name in kept}, **ours}
+    command = [str(Path(sys.executable).with_name("sam")), *arguments]
+    if subprocess.run(command, cwd=path.parent, env=environment, check=False).returncode:
+        raise LocalError(f"sam {arguments[0]} failed")
+
+
+def _when_up(call: Callable[[], T], seconds: int) -> T:
+    """Return what the call returns as soon as somebody answers it."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            return aws.create_tables(template, url)
-        except LocalError:
+            return call()
+        except (LocalError, ConnectionRefusedError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
-
-
-@contextmanager
-def _sam(path: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run SAM CLI as long as the context. It ends its containers when it is interrupted."""
-    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    regions = ("AWS_REGION", "AWS_DEFAULT_REGION")
-    ours = {**dict.fromkeys(keys, aws.ACCESS_KEY), **dict.fromkeys(regions, REGION)}
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("AWS_PROFILE", "AWS_SESSION_TOKEN")
-    }
-    process = subprocess.Popen(
-        [_tool("sam"), *arguments],
-        cwd=path.parent,
-        env={**kept, **ours, "SAM_CLI_TELEMETRY": "0"},
-        start_new_session=True,  # Ctrl-C comes to it from here, once
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-
-
-def _tool(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
-def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        with suppress(ConnectionRefusedError), create_connection((loopback.HOST, port)):
-            return
-        time.sleep(0.2)
-    raise LocalError("sam local start-api failed")
-
-
-def _print_guide(template: Template, url: str, store_url: str, tables: list[str]) -> None:
-    # Under SAM CLI nobody verifies a token: one of a pool that nobody else knows will do.
-    users = aws.UserPool(template, aws.serve(loopback.listen(0)))
-    token = users.token(tokens.DEFAULT_USER)
-    events = template.path.parent / "events"
-    lines = [
-        f"\n{url} is up, by SAM CLI. .venv/bin/sam build brings edits in; Ctrl-C ends it all.\n",
-        *(f"  {c}\n" for c in guide.calls(api(template), functions(template), events, url, token)),
-        f"SAM CLI verifies no token.   DynamoDB: {store_url}",
-        *(f"  {guide.scan(store_url, table)}" for table in tables),
-    ]
-    print("\n".join(lines), end="\n\n", flush=True)

@@ -1,7 +1,9 @@
 """`make run`: the whole stack on one port, and what to paste to call it."""
 
 import signal
-import socket
+import sys
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
@@ -10,6 +12,7 @@ from local.functions import Functions
 from local.gateway import Gateway
 from local.stack import api, functions
 from local.template import Template
+from local.users import UserPool
 
 
 def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
@@ -20,46 +23,52 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
     """
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
-    front = loopback.listen(port)
+    another = loopback.command("run", 3010 if port != 3010 else 3020)
+    front = loopback.listen(port, f"Choose another: {another}")
     port = front.getsockname()[1]
-    template = Template(path)
-    aws_url = aws.serve(_listen_near(port + 1))
-    store_url = dynamodb_url or aws_url
-    tables = aws.create_tables(template, store_url)
-    users = aws.UserPool(template, aws_url)
-    rest, lambdas = api(template), functions(template)
-    endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
-    running = Functions(lambdas.values(), endpoints)
     try:
+        back = loopback.listen(port + 1)
+    except LocalError:
+        back = loopback.listen(0)
+    template = Template(path)
+    read = path.stat().st_mtime_ns
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        aws_url = stack.enter_context(loopback.serving(aws.moto(), back))
+        store_url = dynamodb_url or aws_url
+        tables = aws.create_tables(template, store_url)
+        users = UserPool(template)
+        rest, lambdas = api(template), functions(template)
+        endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
+        running = Functions(lambdas.values(), endpoints)
+        stack.callback(running.stop)
         running.start()
         pages = {
             ("POST", tokens.PATH): tokens.page(users.token),
-            **docs.pages(path.parent / "docs/openapi.json", (tokens.DEFAULT_USER, "bob")),
+            **docs.pages(path.parent / "docs/openapi.json"),
         }
-        url = loopback.serve(front, Gateway(rest, users.keys, running.invoke, pages))
-
-        token = users.token(tokens.DEFAULT_USER)
-        curls = guide.calls(rest, lambdas, path.parent / "events", url, token)
+        gateway = Gateway(rest, users, running.invoke, pages)
+        url = stack.enter_context(loopback.serving(gateway, front))
         make = loopback.command("-s token", port)
+        calls = guide.calls(
+            rest,
+            lambdas,
+            path.parent / "events",
+            url=url,
+            users=users,
+            shown=lambda scope: f"$({make}{f' SCOPE={scope}' if scope else ''})",
+        )
         lines = [
             f"\n{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n",
-            *(f"  {curl}\n" for curl in curls),
-            f"The tokens are {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
+            *(f"  {call}\n" for call in calls),
+            f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"To read, and to try in a browser: {url}/docs",
-            f"DynamoDB: {store_url}   Cognito: {aws_url}",
+            f"DynamoDB: {store_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),
         ]
         print("\n".join(lines), end="\n\n", flush=True)
+        with suppress(FileNotFoundError):  # an editor is replacing it
+            while path.stat().st_mtime_ns == read:
+                time.sleep(1)
+        news = f"{path.name} has changed: Ctrl-C and {loopback.command('run', port)} take it up"
+        print(news, file=sys.stderr, flush=True)
         Event().wait()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        running.stop()
-
-
-def _listen_near(port: int) -> socket.socket:
-    """Return a socket on the port, or on a free one where that is taken."""
-    try:
-        return loopback.listen(port)
-    except LocalError:
-        return loopback.listen(0)

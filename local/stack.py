@@ -3,6 +3,7 @@
 Nothing of the stack is repeated in this package: a change in the template is a change here.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,11 @@ SIGN_IN_SCOPE = "aws.cognito.signin.user.admin"  # the one scope of initiate-aut
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function: its handler is imported from the folder `code`."""
+    """A Lambda function: its handler is imported from the folder `code`.
+
+    Attributes:
+        schedule: the event that a schedule sends it; None where it has no schedule.
+    """
 
     name: str
     handler: str
@@ -25,24 +30,23 @@ class Function:
     environment: Mapping[str, str]
     timeout: int  # seconds
     memory: int  # MB
+    schedule: Any = None
 
 
 @dataclass(frozen=True)
 class Auth:
-    """What a method asks of its caller: a token of one of the pools, with any one of the scopes."""
+    """What a method asks of its caller: a token of the user pool, with any one of the scopes."""
 
-    header: str
-    pools: tuple[str, ...]
     scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Mock:
-    """A response that API Gateway gives by itself."""
+class GatewayResponse:
+    """A response that API Gateway gives by itself; None where it keeps its own words."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    template: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,8 @@ class Route:
 
     method: str
     path: str
-    target: str | Mock
+    target: str | GatewayResponse
     auth: Auth | None
-
-
-@dataclass(frozen=True)
-class GatewayResponse:
-    """How API Gateway words what it refuses by itself; None where it keeps its own."""
-
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    template: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,21 +71,48 @@ class Api:
 
 def functions(template: Template) -> dict[str, Function]:
     """Return the template's functions by name."""
-    found = {}
-    names = ("FunctionName", "Handler", "Code", "Environment", "Timeout", "MemorySize")
-    for logical_id, properties in template.resources("AWS::Lambda::Function", names).items():
-        name = properties.get("FunctionName", logical_id)
-        template.ids[logical_id] = name
-        variables = properties.get("Environment", {}).get("Variables", {})
-        found[name] = Function(
+    names = "FunctionName Handler Code Environment Timeout MemorySize"
+    declared = template.resources("AWS::Lambda::Function", names)
+    for logical_id, properties in declared.items():
+        template.ids[logical_id] = properties.setdefault("FunctionName", logical_id)
+    schedules = _schedules(template)
+    return {
+        name: Function(
             name=name,
             handler=properties["Handler"],
             code=(template.path.parent / properties["Code"]["S3Key"]).resolve(),
-            environment={key: str(value) for key, value in variables.items()},
+            environment={
+                key: str(value)
+                for key, value in properties.get("Environment", {}).get("Variables", {}).items()
+            },
             timeout=int(properties.get("Timeout", 3)),
             memory=int(properties.get("MemorySize", 128)),
+            schedule=schedules.get(name),
         )
-    return found
+        for properties in declared.values()
+        for name in [properties["FunctionName"]]
+    }
+
+
+def _schedules(template: Template) -> dict[str, Any]:
+    """Return the event of each function that a rule or an EventBridge schedule runs, by name."""
+    rules = template.resources("AWS::Events::Rule", "ScheduleExpression State Targets")
+    schedules = template.resources("AWS::Scheduler::Schedule", "State Target")
+    targets = [
+        target
+        for each in (*rules.values(), *schedules.values())
+        if each.get("State") != "DISABLED" and ("ScheduleExpression" in each or "Target" in each)
+        for target in each.get("Targets") or [each["Target"]]
+    ]
+    scheduled = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+    return {
+        _function_name(target["Arn"]): json.loads(target.get("Input", "null")) or scheduled
+        for target in targets
+    }
+
+
+def _function_name(arn: str) -> str:
+    return arn.partition(":function:")[2].split(":")[0].split("/")[0]
 
 
 def api(template: Template) -> Api:
@@ -99,8 +121,8 @@ def api(template: Template) -> Api:
     Raises:
         LocalError: there is not exactly one, or it uses what the laptop has no stand-in for.
     """
-    apis = template.resources("AWS::ApiGateway::RestApi", ["Body"])
-    stages = template.resources("AWS::ApiGateway::Stage", ["StageName"])
+    apis = template.resources("AWS::ApiGateway::RestApi", "Body")
+    stages = template.resources("AWS::ApiGateway::Stage", "StageName")
     if len(apis) != 1 or len(stages) != 1:
         raise LocalError(f"{template.path.name}: the laptop runs one API with one stage")
     [(api_id, properties)] = apis.items()
@@ -113,7 +135,7 @@ def api(template: Template) -> Api:
             for path, method, operation in _operations(body)
         )
         responses = {
-            kind: _gateway_response(response)
+            kind: _response(response, "gatewayresponse.header.")
             for kind, response in body.get("x-amazon-apigateway-gateway-responses", {}).items()
         }
     except UnresolvedError as error:
@@ -130,19 +152,13 @@ def _operations(body: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, A
                 yield path, method.upper(), operation
 
 
-def _target(operation: Mapping[str, Any]) -> str | Mock:
+def _target(operation: Mapping[str, Any]) -> str | GatewayResponse:
     integration = operation["x-amazon-apigateway-integration"]
     match integration["type"]:
         case "aws_proxy":
-            arn = integration["uri"].split("/functions/")[1]
-            return str(arn.split(":")[6].removesuffix("/invocations"))
+            return _function_name(integration["uri"])
         case "mock":
-            response = integration["responses"]["default"]
-            return Mock(
-                status=int(response["statusCode"]),
-                headers=_static(response, "method.response.header."),
-                body=response.get("responseTemplates", {}).get("application/json", ""),
-            )
+            return _response(integration["responses"]["default"], "method.response.header.")
         case kind:
             raise UnresolvedError(f"the laptop has no stand-in for an integration of type {kind}")
 
@@ -152,29 +168,22 @@ def _auth(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> Auth | No
         for name, scopes in requirement.items():
             if name == "NONE":
                 continue
-            scheme = schemes[name]
-            authorizer = scheme.get("x-amazon-apigateway-authorizer", {})
+            authorizer = schemes[name].get("x-amazon-apigateway-authorizer", {})
             if authorizer.get("type") != "cognito_user_pools":
                 raise UnresolvedError(f"the laptop knows Cognito authorizers only, not {name}")
-            pools = tuple(arn.rsplit("/", 1)[1] for arn in authorizer["providerARNs"])
-            return Auth(scheme["name"], pools, tuple(scopes))
+            return Auth(tuple(scopes))
     return None
 
 
-def _gateway_response(response: Mapping[str, Any]) -> GatewayResponse:
-    return GatewayResponse(
-        status=int(response["statusCode"]) if "statusCode" in response else None,
-        headers=_static(response, "gatewayresponse.header."),
-        template=response.get("responseTemplates", {}).get("application/json"),
-    )
-
-
-def _static(response: Mapping[str, Any], prefix: str) -> dict[str, str]:
-    """Return the headers that are constants: API Gateway writes those in single quotes."""
+def _response(response: Mapping[str, Any], prefix: str) -> GatewayResponse:
     headers = {}
     for name, value in response.get("responseParameters", {}).items():
         if name.startswith(prefix):
-            if not re.fullmatch(r"'.*'", str(value)):
+            if not re.fullmatch(r"'.*'", str(value)):  # a constant is in single quotes
                 raise UnresolvedError(f"{name}: the laptop knows constants only")
             headers[name.removeprefix(prefix)] = value[1:-1]
-    return headers
+    return GatewayResponse(
+        status=int(response["statusCode"]) if "statusCode" in response else None,
+        headers=headers,
+        template=response.get("responseTemplates", {}).get("application/json"),
+    )

@@ -2,12 +2,16 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
 import yaml
+from samcli.lib.cfn_language_extensions.api import create_default_intrinsic_resolver
+from samcli.lib.cfn_language_extensions.exceptions import InvalidTemplateException
+from samcli.lib.cfn_language_extensions.models import TemplateProcessingContext
+from samcli.lib.cfn_language_extensions.processors import ForEachProcessor, TemplateParsingProcessor
 from samtranslator.model.exceptions import ExceptionWithMessage, InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -26,9 +30,11 @@ _PSEUDO_PARAMETERS = {
     "AWS::StackName": "local",
     "AWS::URLSuffix": "amazonaws.com",
 }
+# The ARNs that end in more than the resource's id.
 _ARNS = {
     "AWS::Cognito::UserPool": "cognito-idp:{}:{}:userpool/{}",
     "AWS::DynamoDB::Table": "dynamodb:{}:{}:table/{}",
+    "AWS::Events::EventBus": "events:{}:{}:event-bus/{}",
     "AWS::Lambda::Function": "lambda:{}:{}:function:{}",
 }
 _ATTRIBUTES = {
@@ -74,16 +80,16 @@ class Template:
             "Fn::Sub": self._sub,
         }
 
-    def resources(self, kind: str, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    def resources(self, kind: str, names: str) -> dict[str, dict[str, Any]]:
         """Return the named properties of every resource of a type, by logical id.
 
-        A resource whose condition does not hold is not there.
+        Names are separated by spaces. A resource whose condition does not hold is not there.
 
         Raises:
             LocalError: a property has a value that only AWS knows.
         """
         return {
-            logical_id: self._properties(logical_id, resource.get("Properties", {}), names)
+            logical_id: self._properties(logical_id, resource.get("Properties", {}), names.split())
             for logical_id, resource in self._template["Resources"].items()
             if resource["Type"] == kind and self._holds(resource.get("Condition"))
         }
@@ -159,7 +165,9 @@ class Template:
         return self.ids.get(name, name)
 
     def _get_att(self, argument: str | list[str]) -> str:
-        logical_id, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
+        logical_id, attribute = (
+            argument.split(".", 1) if isinstance(argument, str) else self._resolve(argument)
+        )
         kind, physical_id = self._template["Resources"][logical_id]["Type"], self._ref(logical_id)
         if attribute == "Arn":
             return _arn(kind, physical_id)
@@ -180,7 +188,8 @@ class Template:
 
 
 def _arn(kind: str, physical_id: str) -> str:
-    return f"arn:aws:{_ARNS[kind].format(REGION, ACCOUNT, physical_id)}"
+    rest = _ARNS.get(kind, f"{kind.split('::')[1].lower()}:{{}}:{{}}:{{}}")
+    return f"arn:aws:{rest.format(REGION, ACCOUNT, physical_id)}"
 
 
 def _translate(path: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -189,9 +198,14 @@ def _translate(path: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
         source = yaml_parse(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
         for name, value in parameters.items():
             source["Parameters"][name]["Default"] = value
-        for properties in _with_local_code(source):
-            # The translator takes only code in S3; the key carries the folder through.
-            properties["CodeUri"] = {"Bucket": "local", "Key": properties.get("CodeUri", ".")}
+        source = _without_loops(source)
+        folder = source.get("Globals", {}).get("Function", {}).pop("CodeUri", ".")
+        for resource in source["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                # The translator takes only code in S3; the key carries the folder through.
+                properties = resource.setdefault("Properties", {})
+                code = {"Bucket": "local", "Key": properties.get("CodeUri", folder)}
+                properties["CodeUri"] = code
         translator = Translator(None, Parser(), boto_session=boto3.Session(region_name=REGION))
         translated: dict[str, Any] = translator.translate(source, {})
     except OSError as error:
@@ -202,17 +216,21 @@ def _translate(path: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
     except InvalidDocumentException as error:
         causes = "; ".join(cause.message for cause in error.causes)
         raise LocalError(f"{path.name}: {causes}") from None
-    except (ExceptionWithMessage, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ExceptionWithMessage,
+        InvalidTemplateException,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise LocalError(f"{path.name}: not a SAM template ({error})") from None
     return translated
 
 
-def _with_local_code(source: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    everywhere = source.get("Globals", {}).get("Function", {})
-    if "CodeUri" in everywhere:
-        yield everywhere
-    for resource in source["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
-            properties = resource.setdefault("Properties", {})
-            if "CodeUri" in properties or "CodeUri" not in everywhere:
-                yield properties
+def _without_loops(source: dict[str, Any]) -> dict[str, Any]:
+    """Return the template with every Fn::ForEach expanded, which the translator does not know."""
+    context = TemplateProcessingContext(fragment=source)
+    TemplateParsingProcessor().process_template(context)
+    ForEachProcessor(create_default_intrinsic_resolver(context)).process_template(context)
+    return context.fragment

@@ -6,9 +6,9 @@ RFC 6749, sections 5.1 and 5.2. Unlike Cognito's, it asks for no password.
 import json
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
-from werkzeug import Request, Response
+from werkzeug import Response
 
 from local import LocalError
 from local.loopback import HOST, command
@@ -17,14 +17,14 @@ DEFAULT_USER = "alice"
 PATH = "/_local/token"
 
 
-def page(mint: Callable[..., str]) -> Callable[[Request], Response]:
+def page(mint: Callable[..., str]) -> Callable[[bytes], Response]:
     """Return the page; `mint` makes a token for a user, with scopes, expired or not."""
 
-    def answer(request: Request) -> Response:
-        form = request.form
+    def answer(body: bytes) -> Response:
+        form = dict(parse_qsl(body.decode(errors="replace")))
         try:
             token = mint(
-                form.get("as", DEFAULT_USER),
+                form.get("as") or form.get("username") or DEFAULT_USER,
                 form.get("scope", "").split(),
                 expired="expired" in form,
             )

@@ -21,9 +21,6 @@ Handler = Callable[[Any, "Context"], Any]
 class Context:
     """The handler's second argument (Lambda Developer Guide, "Lambda context object in Python")."""
 
-    identity = None
-    client_context = None
-
     def __init__(self, request_id: str, function_arn: str, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
         self.aws_request_id = request_id
@@ -31,16 +28,10 @@ class Context:
         self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
         self.function_version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
         self.memory_limit_in_mb = os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
-        self.log_group_name = os.environ["AWS_LAMBDA_LOG_GROUP_NAME"]
-        self.log_stream_name = os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long the function may still run."""
         return max(0, round((self._deadline - time.monotonic()) * 1000))
-
-    def log(self, message: str) -> None:
-        """Write to the function's log."""
-        print(message, end="")
 
 
 def main() -> None:
@@ -70,8 +61,9 @@ def main() -> None:
             say(error=f"{_where(error, root)}: {_words(error)}", sources=_sources(root))
 
 
-def _call(handler: Handler, event: dict[str, Any], context: dict[str, Any]) -> Any:
-    os.environ["_X_AMZN_TRACE_ID"] = event["headers"]["X-Amzn-Trace-Id"]
+def _call(handler: Handler, event: Any, context: dict[str, Any]) -> Any:
+    headers = event.get("headers", {}) if isinstance(event, dict) else {}
+    os.environ["_X_AMZN_TRACE_ID"] = headers.get("X-Amzn-Trace-Id", "")
     return handler(event, Context(**context))
 
 

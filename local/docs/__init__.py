@@ -1,94 +1,50 @@
-"""The laptop's pages about the API: /openapi.json, and /docs to read it and to try it."""
+"""The laptop's pages about the API: /openapi.json, and Swagger UI at /docs to read and try it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from importlib.resources import files
+from mimetypes import guess_type
 from pathlib import Path
-from typing import Any
 
-import jinja2
-from werkzeug import Request, Response
+from werkzeug import Response
 
-Page = Callable[[Request], Response]
+Page = Callable[[bytes], Response]
 
-FOLDER = Path(__file__).parent
-# Nothing from anywhere else, and nothing inline.
+OURS, SWAGGER_UI = files(__name__), files("flask_swagger_ui") / "dist"
+PAGES = {
+    "/docs": OURS / "index.html",
+    "/docs/start.js": OURS / "start.js",
+    "/docs/swagger-ui-bundle.js": SWAGGER_UI / "swagger-ui-bundle.js",
+    "/docs/swagger-ui.css": SWAGGER_UI / "swagger-ui.css",
+    "/docs/index.css": SWAGGER_UI / "index.css",
+}
+# Nothing from anywhere else. Swagger UI sets styles inline.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self';"
+    " img-src data:"
 )
 
 
-def pages(file: Path, users: tuple[str, ...]) -> dict[tuple[str, str], Page]:
-    """Return the pages by method and path, read anew for every call.
+def pages(file: Path) -> dict[tuple[str, str], Page]:
+    """Return the pages by method and path; the OpenAPI document is read anew for every call."""
 
-    Args:
-        file: the OpenAPI document.
-        users: who is offered to try a call as.
-    """
-
-    def api() -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return {**document, "servers": [{"url": "/", "description": "This machine"}]}
+    def document() -> str:
+        here = [{"url": "/", "description": "This machine"}]
+        return json.dumps({**json.loads(file.read_text(encoding="utf-8")), "servers": here})
 
     if not file.is_file():
         return {}
     return {
-        ("GET", "/openapi.json"): _page("application/json", lambda: json.dumps(api(), indent=2)),
-        ("GET", "/docs"): _page("text/html", lambda: _html(api(), users)),
-        ("GET", "/docs/page.css"): _page("text/css", lambda: _read("page.css")),
-        ("GET", "/docs/page.js"): _page("text/javascript", lambda: _read("page.js")),
+        ("GET", "/openapi.json"): _page("openapi.json", document),
+        **{("GET", path): _page(each.name, each.read_text) for path, each in PAGES.items()},
     }
 
 
-def _html(api: Mapping[str, Any], users: tuple[str, ...]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["json"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
-    environment.globals["resolve"] = lambda value: _resolve(api, value)
-    environment.globals["type_of"] = lambda schema: _type(api, schema)
-    return environment.get_template("page.html").render(api=api, users=users)
-
-
-def _read(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
-
-
-def _page(media_type: str, body: Callable[[], str]) -> Page:
+def _page(name: str, body: Callable[[], str]) -> Page:
     headers = {
-        "Content-Type": f"{media_type}; charset=utf-8",
+        "Content-Type": f"{guess_type(name)[0]}; charset=utf-8",
         "Content-Security-Policy": POLICY,
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
     }
-    return lambda request: Response(body(), 200, headers)  # noqa: ARG005
-
-
-def _resolve(document: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a reference refers to, with what stands beside it."""
-    if "$ref" not in value:
-        return dict(value)
-    found: Any = document
-    for name in value["$ref"].removeprefix("#/").split("/"):
-        found = found[name]
-    return {**found, **{name: each for name, each in value.items() if name != "$ref"}}
-
-
-def _type(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """Return a schema's type and limits in a few words."""
-    schema = _resolve(document, schema)
-    if "anyOf" in schema:
-        return " or ".join(_type(document, each) for each in schema["anyOf"])
-    words = str(schema.get("type", "any"))
-    if "enum" in schema:
-        words += f", one of {len(schema['enum'])}"
-    if "maxLength" in schema:
-        words += f" of up to {schema['maxLength']} characters"
-    if "maxProperties" in schema:
-        words += f" of up to {schema['maxProperties']} entries"
-    if "exclusiveMaximum" in schema:
-        words += f" below {schema['exclusiveMaximum']:,}"
-    return f"{words} ({schema['format']})" if "format" in schema else words
+    return lambda sent: Response(body(), 200, headers)  # noqa: ARG005

@@ -124,7 +124,7 @@ def test_a_stack_needs_no_parameter_and_holds_no_secret(stack: Stack) -> None:
 
 
 def test_the_outputs_are_those_that_a_sign_in_asks_for(stack: Stack) -> None:
-    asked_for = re.findall(r'\.output\("(\w+)"\)', (ROOT / "local/login.py").read_text())
+    asked_for = re.findall(r'stack\["(\w+)"\]', (ROOT / "local/login.py").read_text())
 
     assert "LoginURL" in asked_for
     assert set(asked_for) <= set(stack.outputs)

@@ -20,13 +20,13 @@ class Refusal(Exception):
 class AuthorizationServer:
     """Its people sign in at once, unless `denies` says which error they come back with."""
 
-    scopes = frozenset({"payments/read", "payments/write"})
+    scopes = frozenset({"payments/read", "payments/write", "payments/manage"})
     url: str
 
-    def __init__(self, people: str, services: str, secret: str, callback: str) -> None:
+    def __init__(self, people: str, services: dict[str, str], callback: str) -> None:
+        """Serve the client of people, and those of services: secrets by id."""
         self.people = people
         self.services = services
-        self.secret = secret
         self.callback = callback
         self.reset()
 
@@ -37,8 +37,9 @@ class AuthorizationServer:
         self.forgets_state = False
         self.rotates = False
         self.knows_services = True
-        self.broken: bytes | None = None
+        self.broken: tuple[int, bytes] | None = None
         self.log: list[str] = []  # what was asked for: `authorize`, and the grant types
+        self.served: list[str] = []  # the clients of services that got a token
         self.prompts: list[str] = []
         self.refresh_tokens: set[str] = set()
         self.seen: Queue[str] = Queue()  # the pages that browsers have ended at
@@ -66,11 +67,13 @@ class AuthorizationServer:
         grant = form.get("grant_type", "")
         self.log.append(grant)
         if grant == "client_credentials":
-            basic = base64.b64encode(f"{self.services}:{self.secret}".encode()).decode()
-            if authorization != f"Basic {basic}" or not self.knows_services:
+            basic = (authorization or "").removeprefix("Basic ")
+            client, _, secret = base64.b64decode(basic).decode().partition(":")
+            if self.services.get(client) != secret or not self.knows_services:
                 raise Refusal("invalid_client")
             if not set(form["scope"].split()) <= self.scopes:
                 raise Refusal("invalid_scope")
+            self.served.append(client)
             return self._tokens("service", refreshes=False)
         if form.get("client_id") != self.people or authorization is not None:
             raise Refusal("invalid_client")
@@ -124,7 +127,7 @@ def serve(server: AuthorizationServer) -> Iterator[None]:
                 return
             assert self.path == "/oauth2/token"
             if server.broken is not None:
-                self._answer(302, server.broken, "http://127.0.0.1:9/elsewhere")
+                self._answer(*server.broken, "http://127.0.0.1:9/elsewhere")
                 return
             try:
                 answer = server.token(_single(body), self.headers["Authorization"])

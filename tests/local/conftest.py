@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,18 +29,11 @@ class Response(SimpleNamespace):
         return json.loads(self.text)
 
 
-class Stack:
-    """A running `python -m local serve`."""
+class Client:
+    """Calls what listens on a port."""
 
-    def __init__(self, guide: str, log: Path) -> None:
-        self.guide = guide
-        self._log = log
-        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+) is up", guide)[1])
-        self.cognito_url = re.search(r"Cognito: (\S+)", guide)[1]
-        self.dynamodb_url = re.search(r"DynamoDB: (\S+)", guide)[1]
-
-    def token(self, user: str = "alice", scope: str = "", expired: bool = False) -> str:
-        return tokens.fetch(self.port, user, scope, expired=expired)
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     def call(
         self,
@@ -56,7 +50,8 @@ class Stack:
             connection.putheader("Authorization", f"Bearer {token}")
         if data is not None:
             connection.putheader("Content-Length", str(len(data)))
-            connection.putheader("Content-Type", "application/json")
+            if "Content-Type" not in dict(headers):
+                connection.putheader("Content-Type", "application/json")
         for name, value in headers:
             connection.putheader(name, value)
         connection.endheaders(data)
@@ -66,6 +61,30 @@ class Stack:
         )
         connection.close()
         return response
+
+    def raw(self, request: bytes) -> Response:
+        """Send what may be no HTTP, and nothing more."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            answer = HTTPResponse(connection)
+            answer.begin()
+            return Response(
+                status=answer.status, headers=answer.headers, text=answer.read().decode()
+            )
+
+
+class Stack(Client):
+    """A running `python -m local serve`."""
+
+    def __init__(self, guide: str, log: Path) -> None:
+        super().__init__(int(re.search(r"http://127\.0\.0\.1:(\d+) is up", guide)[1]))
+        self.guide = guide
+        self._log = log
+        self.dynamodb_url = re.search(r"DynamoDB: (\S+)", guide)[1]
+
+    def token(self, user: str = "alice", scope: str = "", expired: bool = False) -> str:
+        return tokens.fetch(self.port, user, scope, expired=expired)
 
     def log(self) -> str:
         return self._log.read_text()
@@ -168,13 +187,40 @@ Resources:
     Type: AWS::DynamoDB::Table
     Properties:
       BillingMode: PAY_PER_REQUEST
-      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
+      AttributeDefinitions:
+        - {AttributeName: id, AttributeType: S}
+        - {AttributeName: due, AttributeType: S}
       KeySchema: [{AttributeName: id, KeyType: HASH}]
+      GlobalSecondaryIndexes:
+        - IndexName: byDue
+          KeySchema: [{AttributeName: due, KeyType: HASH}]
+          Projection: {ProjectionType: KEYS_ONLY}
+      StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}
   Pool: {Type: AWS::Cognito::UserPool}
   Client:
     Type: AWS::Cognito::UserPoolClient
     Properties:
       {UserPoolId: !Ref Pool, AllowedOAuthFlows: [code], AllowedOAuthScopes: [openid]}
+  ManageClient:
+    Type: AWS::Cognito::UserPoolClient
+    Properties:
+      UserPoolId: !Ref Pool
+      AllowedOAuthFlows: [client_credentials]
+      AllowedOAuthScopes: [things/manage]
+  Scheduled:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: scheduled.handler
+      Events:
+        Rule: {Type: Schedule, Properties: {Schedule: rate(1 hour), Input: '{"by": "rule"}'}}
+  Streamed:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: streamed.handler
+      Events:
+        Stream:
+          Type: DynamoDB
+          Properties: {Stream: !GetAtt Table.StreamArn, StartingPosition: LATEST}
 """
 
 FUNCTION = """
@@ -189,6 +235,8 @@ FUNCTION = """
 
 def write_project(folder: Path, functions: dict[str, str]) -> None:
     (folder / "common.py").write_text("def answer(): return {'statusCode': 200, 'body': 'before'}")
+    (folder / "scheduled.py").write_text("def handler(event, context): print('run', event)")
+    (folder / "streamed.py").write_text("def handler(event, context): raise KeyError")
     template = TEMPLATE
     for name, source in functions.items():
         (folder / f"{name}.py").write_text(source)

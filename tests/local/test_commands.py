@@ -53,6 +53,28 @@ def test_the_options_of_a_token_combine(
     assert claims["sub"] != _token(payments, capsys)["sub"]
 
 
+def test_a_scope_that_only_a_services_client_offers_makes_a_token_of_that_client(
+    machinery: tuple[Stack, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack, _ = machinery
+
+    claims = _token(stack, capsys, "--scope", "things/manage")
+
+    assert claims["scope"] == "things/manage"
+    assert claims["sub"] == claims["client_id"] == "ManageClient"
+    assert "username" not in claims
+
+
+def test_scopes_of_two_clients_make_no_token(
+    machinery: tuple[Stack, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack, _ = machinery
+
+    assert main(["token", "--port", str(stack.port), "--scope", "things/manage openid"]) == 1
+
+    assert "no app client offers all of these: things/manage openid" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -2,11 +2,15 @@
 
 import json
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import boto3
 import pytest
 
+from local.functions import Functions
+from local.stack import Function
 from tests.local.conftest import FUNCTIONS, Stack
 
 Machinery = tuple[Stack, Path]
@@ -147,3 +151,56 @@ def test_a_handler_broken_by_an_edit_is_a_502_until_the_next_edit(
     assert broken.status == 502
     assert "Mended: mended.py:2: SyntaxError: " in stack.log()
     assert stack.call("GET", "/mended/1").status == 200
+
+
+def _wait_for(text: str, stack: Stack) -> None:
+    deadline = time.monotonic() + 20
+    while text not in stack.log():
+        assert time.monotonic() < deadline, stack.log()
+        time.sleep(0.1)
+
+
+def test_a_function_with_a_schedule_runs_by_itself_with_its_input(stack: Stack) -> None:
+    _wait_for("run {'by': 'rule'}\n", stack)
+
+
+def test_a_schedules_output_is_shown_when_it_is_news(tmp_path: Path) -> None:
+    (tmp_path / "due.py").write_text("""
+import json, pathlib, sys, time
+def handler(event, context):
+    settled = int(pathlib.Path("due").read_text())
+    print(json.dumps({"timestamp": str(time.time_ns()), "settled": settled}))
+    return 1 / (5 - settled)
+""")
+    function = Function("Due", "due.handler", tmp_path, {}, timeout=5, memory=128, schedule={})
+    functions = Functions([function], {})
+    try:
+        runs = []
+        for due in ("0", "0", "2", "2", "0", "5", "5"):
+            (tmp_path / "due").write_text(due)
+            runs.append(functions.run_schedules())
+    finally:
+        functions.stop()
+
+    shown = ['"settled": 0}', "", '"settled": 2}', "", '"settled": 0}', "ZeroDivisionError", ""]
+    for run, text in zip(runs, shown, strict=True):
+        assert text in run if text else not run
+    assert "Due: due.py:6: ZeroDivisionError: division by zero\n" in runs[5]
+
+
+def test_a_table_has_its_indexes_and_its_stream(stack: Stack) -> None:
+    dynamodb = boto3.client("dynamodb", endpoint_url=stack.dynamodb_url, region_name="us-east-1")
+
+    table = dynamodb.describe_table(TableName="Table")["Table"]
+
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["byDue"]
+    assert table["StreamSpecification"] == {
+        "StreamEnabled": True,
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    }
+
+
+def test_a_changed_template_is_told(stack: Stack, folder: Path) -> None:
+    (folder / "template.yaml").touch()
+
+    _wait_for("template.yaml has changed: Ctrl-C and make run", stack)

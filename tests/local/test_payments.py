@@ -6,21 +6,24 @@ import json
 import re
 import subprocess
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import boto3
 import pytest
 from joserfc import jwt
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import RSAKey
 from moto.server import ThreadedMotoServer
-from moto.utilities.utils import load_resource
 
-from local.aws import PASSWORD
+from local import loopback
+from local.gateway import Gateway
+from local.stack import api
+from local.template import Template
+from local.users import UserPool
 from tests.conftest import ROOT
-from tests.local.conftest import Stack, running
+from tests.local.conftest import Client, Stack, running
 
 PAYMENT = {"amount": 100, "currency": "USD"}
 
@@ -35,24 +38,29 @@ def _client(service: str, url: str) -> Any:
     )
 
 
-def _sign_in(stack: Stack) -> dict[str, str]:
-    stack.token("carol")
-    cognito = _client("cognito-idp", stack.cognito_url)
-    [pool] = cognito.list_user_pools(MaxResults=10)["UserPools"]
-    clients = cognito.list_user_pool_clients(UserPoolId=pool["Id"])["UserPoolClients"]
-    [people] = [client for client in clients if client["ClientName"] == "people"]
-    return cognito.initiate_auth(
-        ClientId=people["ClientId"],
-        AuthFlow="USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": "carol@example.com", "PASSWORD": PASSWORD},
-    )["AuthenticationResult"]
+@pytest.fixture(scope="module")
+def pool() -> UserPool:
+    return UserPool(Template(ROOT / "template.yaml"))
+
+
+@pytest.fixture(scope="module")
+def gateway(pool: UserPool) -> Iterator[Client]:
+    """Serve the API's gateway before functions that are never to be called."""
+    app = Gateway(api(Template(ROOT / "template.yaml")), pool, lambda *_: pytest.fail("called"), {})
+    with loopback.serving(app, loopback.listen(0)) as url:
+        yield Client(int(url.rpartition(":")[2]))
 
 
 def test_the_printed_calls_work_as_they_are_pasted(payments: Stack) -> None:
+    [token] = re.findall(r"^  (TOKEN=.*)", payments.guide, re.MULTILINE)
     curls = re.findall(r"^  (curl (?:.*\\\n)*.*)", payments.guide, re.MULTILINE)
 
     create, get = (
-        json.loads(subprocess.run(["sh", "-c", curl], capture_output=True, check=True).stdout)
+        json.loads(
+            subprocess.run(
+                ["sh", "-c", f"{token}\n{curl}"], cwd=ROOT, capture_output=True, check=True
+            ).stdout
+        )
         for curl in curls
     )
 
@@ -98,7 +106,7 @@ def test_concurrent_calls_with_one_key_make_one_payment(payments: Stack) -> None
 
 
 def test_a_token_of_a_password_sign_in_is_taken(payments: Stack) -> None:
-    token = _sign_in(payments)["AccessToken"]
+    token = payments.token(scope="aws.cognito.signin.user.admin")
 
     assert payments.call("POST", "/payment", token, PAYMENT).status == 201
 
@@ -118,49 +126,53 @@ def _claims(token: str) -> dict[str, Any]:
     return json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
 
 
-def _no_token(stack: Stack) -> None:
+def _no_token(pool: UserPool) -> None:
     return None
 
 
-def _garbage(stack: Stack) -> str:
+def _garbage(pool: UserPool) -> str:
     return "a.b.c"
 
 
-def _expired(stack: Stack) -> str:
-    return stack.token(expired=True)
+def _expired(pool: UserPool) -> str:
+    return pool.token("alice", expired=True)
 
 
-def _id_token(stack: Stack) -> str:
-    return _sign_in(stack)["IdToken"]
+def _id_token(pool: UserPool) -> str:
+    return pool.sign({**_claims(pool.token("alice")), "token_use": "id"})
 
 
-def _tampered(stack: Stack) -> str:
-    header, _, signature = stack.token().split(".")
-    payload = {**_claims(stack.token()), "sub": "somebody else"}
-    return f"{header}.{_encode(payload)}.{signature}"
+def _of_another_issuer(pool: UserPool) -> str:
+    claims = _claims(pool.token("alice"))
+    return pool.sign({**claims, "iss": f"{claims['iss']}x"})
 
 
-def _of_another_pool(stack: Stack) -> str:
-    key = RSAKey.generate_key(2048)
-    return jwt.encode({"alg": "RS256", "kid": "dummy"}, _claims(stack.token()), key)
+def _tampered(pool: UserPool) -> str:
+    header, payload, signature = pool.token("alice").split(".")
+    claims = {**_claims(f".{payload}."), "sub": "somebody else"}
+    return f"{header}.{_encode(claims)}.{signature}"
 
 
-def _signed_with_the_key_that_comes_with_moto(stack: Stack) -> str:
-    key = RSAKey.import_key(load_resource("cognitoidp/resources/jwks-private.json"))
-    return jwt.encode({"alg": "RS256", "kid": "dummy"}, _claims(stack.token()), key)
+def _of_another_pool(pool: UserPool) -> str:
+    return jwt.encode({"alg": "RS256"}, _claims(pool.token("alice")), RSAKey.generate_key(2048))
 
 
-def _without_algorithm(stack: Stack) -> str:
-    return f"{_encode({'alg': 'none'})}.{_encode(_claims(stack.token()))}."
+def _without_algorithm(pool: UserPool) -> str:
+    return f"{_encode({'alg': 'none'})}.{_encode(_claims(pool.token('alice')))}."
 
 
-def _signed_with_the_public_key_as_a_secret(stack: Stack) -> str:
-    pool = _claims(stack.token())["iss"].rpartition("/")[2]
-    with urlopen(f"{stack.cognito_url}/{pool}/.well-known/jwks.json") as jwks:
-        [key] = KeySet.import_key_set(json.load(jwks)).keys
-    signed = f"{_encode({'alg': 'HS256'})}.{_encode(_claims(stack.token()))}"
-    signature = hmac.digest(key.as_pem(private=False), signed.encode(), hashlib.sha256)
+def _signed_with_the_public_key_as_a_secret(pool: UserPool) -> str:
+    signed = f"{_encode({'alg': 'HS256'})}.{_encode(_claims(pool.token('alice')))}"
+    signature = hmac.digest(pool._key.as_pem(private=False), signed.encode(), hashlib.sha256)
     return f"{signed}.{_encode(signature)}"
+
+
+def _with_header(**header: Any) -> Callable[[UserPool], str]:
+    def make(pool: UserPool) -> str:
+        _, payload, signature = pool.token("alice").split(".")
+        return f"{_encode({'alg': 'RS256', **header})}.{payload}.{signature}"
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -170,15 +182,22 @@ def _signed_with_the_public_key_as_a_secret(stack: Stack) -> str:
         _garbage,
         _expired,
         _id_token,
+        _of_another_issuer,
         _tampered,
         _of_another_pool,
-        _signed_with_the_key_that_comes_with_moto,
         _without_algorithm,
         _signed_with_the_public_key_as_a_secret,
+        _with_header(crit=None),
+        _with_header(crit=["exp"]),
+        _with_header(kid=["x"]),
+        _with_header(alg=["RS256"]),
+        _with_header(b64=False),
     ],
 )
-def test_a_token_that_is_not_good_is_a_401(payments: Stack, make_token: Any) -> None:
-    response = payments.call("POST", "/payment", make_token(payments), PAYMENT)
+def test_a_token_that_is_not_good_is_a_401(
+    gateway: Client, pool: UserPool, make_token: Callable[[UserPool], str | None]
+) -> None:
+    response = gateway.call("POST", "/payment", make_token(pool), PAYMENT)
 
     assert response.status == 401
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -186,8 +205,65 @@ def test_a_token_that_is_not_good_is_a_401(payments: Stack, make_token: Any) -> 
     assert response.json["traceId"] == response.headers["x-amz-apigw-id"]
 
 
+POST = b"POST /payment HTTP/1.1\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.x\r\n\r\n", 400),
+        (b"GET / HTTP/3.0\r\n\r\n", 505),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
+        (b"GET http://[ HTTP/1.1\r\n\r\n", 400),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * 70_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+        (POST + b"Content-Length: abc\r\n\r\n", 400),
+        (POST + b"Content-Length: -1\r\n\r\n", 400),
+        (POST + b"Content-Length: 9\r\n\r\n{}", 400),
+        (CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n", 400),
+        (CHUNKED + b"2\r\n{}", 400),
+        (CHUNKED + b"9\r\n{}", 400),
+        (CHUNKED + b"fffffffffffffffff\r\n{}", 400),
+    ],
+)
+def test_a_malformed_request_is_a_problem_document(
+    gateway: Client, request_: bytes, status: int
+) -> None:
+    response = gateway.raw(request_)
+
+    assert response.status == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json["title"]
+
+
+def test_a_defect_of_the_gateways_is_a_problem_document(
+    pool: UserPool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rest = api(Template(ROOT / "template.yaml"))
+    with loopback.serving(Gateway(rest, pool, {}.__getitem__, {}), loopback.listen(0)) as url:
+        client = Client(int(url.rpartition(":")[2]))
+        response = client.call("POST", "/payment", pool.token("alice"), PAYMENT)
+
+    assert response.status == 502
+    assert response.json["type"] == "urn:problem:payment-api:internal"
+    assert "Traceback" not in response.text
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_a_users_name_is_theirs_in_any_case(pool: UserPool) -> None:
+    names = ("alice", "Alice", "alice@example.com", "Alice@Example.COM")
+
+    assert len({_claims(pool.token(name))["sub"] for name in names}) == 1
+    assert _claims(pool.token("bob"))["sub"] != _claims(pool.token("alice"))["sub"]
+
+
 def test_the_terminal_says_what_is_wrong_with_a_token_of_another_run(payments: Stack) -> None:
-    payments.call("POST", "/payment", _of_another_pool(payments), PAYMENT)
+    token = UserPool(Template(ROOT / "template.yaml")).token("alice")
+    payments.call("POST", "/payment", token, PAYMENT)
 
     assert "no key of this pool, whose keys every start makes anew: make -s token" in payments.log()
 

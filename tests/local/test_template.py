@@ -71,7 +71,7 @@ def test_intrinsic_functions_have_the_values_that_cloudformation_gives(tmp_path:
 
 
 def test_a_resource_whose_condition_does_not_hold_is_not_there(tmp_path: Path) -> None:
-    tables = _template(tmp_path, STACK).resources("AWS::DynamoDB::Table", ["BillingMode"])
+    tables = _template(tmp_path, STACK).resources("AWS::DynamoDB::Table", "BillingMode")
 
     assert tables == {"Table": {"BillingMode": "PAY_PER_REQUEST"}}
 

@@ -1,0 +1,121 @@
+"""Cognito: the template's user pool, with a new key for every start. Whoever asks is signed in."""
+
+import re
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from local import LocalError
+from local.stack import SIGN_IN_SCOPE
+from local.template import REGION, Template
+
+_HOUR = 3600  # seconds
+
+
+class UserPool:
+    """The template's user pool.
+
+    Attributes:
+        scopes: what people's app client offers.
+    """
+
+    def __init__(self, template: Template) -> None:
+        """Read the pool and its app clients from the template.
+
+        Raises:
+            LocalError: the template has no pool with a client for people.
+        """
+        pools = template.resources("AWS::Cognito::UserPool", "UsernameConfiguration")
+        clients = template.resources(
+            "AWS::Cognito::UserPoolClient", "AllowedOAuthFlows AllowedOAuthScopes"
+        )
+        # People's comes first: a token is theirs wherever it can be.
+        self._clients = sorted(clients.items(), key=lambda each: not _is_for_people(each[1]))
+        if len(pools) != 1 or not self._clients or not _is_for_people(self._clients[0][1]):
+            needs = "one user pool, and an app client that signs people in (flow: code)"
+            raise LocalError(f"{template.path.name}: the laptop needs {needs}")
+        [(name, properties)] = pools.items()
+        names = properties.get("UsernameConfiguration", {})
+        self._ignores_case = not names.get("CaseSensitive", True)
+        self._issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{REGION}_{name}"
+        self._key = RSAKey.generate_key(2048)
+        self.scopes = _offered(self._clients[0][1])
+
+    def token(self, user: str, scopes: Collection[str] = (), *, expired: bool = False) -> str:
+        """Return an access token as Cognito's OAuth endpoint issues it, good for an hour.
+
+        Without scopes it carries all that people's app client offers. Scopes that this client does
+        not offer make it a service's token: of the client that offers them all. A user's `sub` is
+        the same in every process, so payments in a store that outlasts this one keep their owner; a
+        service's is the client's id.
+
+        Raises:
+            LocalError: no client offers the scopes, or the user's name is no e-mail address.
+        """
+        client_id, client = self._client_for(scopes)
+        issued = int(time.time()) - (2 * _HOUR if expired else 0)
+        claims = {
+            "sub": client_id,
+            "iss": self._issuer,
+            "client_id": client_id,
+            "token_use": "access",
+            "scope": " ".join(scopes or client["AllowedOAuthScopes"]),
+            "auth_time": issued,
+            "iat": issued,
+            "exp": issued + _HOUR,
+            "jti": str(uuid4()),
+            "version": 2,
+        }
+        if _is_for_people(client):
+            sub = self._sub(user)
+            claims |= {"sub": sub, "username": sub, "origin_jti": str(uuid4())}
+        return self.sign(claims)
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """Return a token with these claims."""
+        return jwt.encode({"alg": "RS256"}, claims, self._key)
+
+    def verify(self, token: str, use: str) -> dict[str, Any]:
+        """Return the claims of a token for that use: `access` or `id`.
+
+        Raises:
+            Exception: whatever joserfc says, and what it stumbles over in a token's header.
+        """
+        claims = jwt.decode(token, self._key, algorithms=["RS256"]).claims
+        jwt.JWTClaimsRegistry(
+            iss={"essential": True, "value": self._issuer},
+            exp={"essential": True},
+            sub={"essential": True},
+            token_use={"essential": True, "value": use},
+        ).validate(claims)
+        return claims
+
+    def _client_for(self, scopes: Collection[str]) -> tuple[str, dict[str, Any]]:
+        for client_id, client in self._clients:
+            if set(scopes) <= _offered(client):
+                return client_id, client
+        known = sorted({scope for _, client in self._clients for scope in _offered(client)})
+        unknown = [scope for scope in scopes if scope not in known]
+        problem = "no such scope" if unknown else "no app client offers all of these"
+        wrong = " ".join(unknown or scopes)
+        raise LocalError(f"{problem}: {wrong}. There are: {' '.join(known)}")
+
+    def _sub(self, name: str) -> str:
+        email = name if "@" in name else f"{name}@example.com"
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+            raise LocalError(f"no user can be named {name!r}: {email!r} is no e-mail address")
+        return str(uuid5(NAMESPACE_URL, f"mailto:{email.lower() if self._ignores_case else email}"))
+
+
+def _is_for_people(client: Mapping[str, Any]) -> bool:
+    return "code" in client.get("AllowedOAuthFlows", [])
+
+
+def _offered(client: Mapping[str, Any]) -> set[str]:
+    # No client lists the scope of initiate-auth, and any person's token may have it.
+    of_sign_in = {SIGN_IN_SCOPE} if _is_for_people(client) else set()
+    return {*client.get("AllowedOAuthScopes", []), *of_sign_in}
