@@ -1,8 +1,8 @@
-"""DynamoDB through boto3: set up for a short start, and believing no damaged answer.
+"""DynamoDB through boto3.
 
-boto3 finds the Region, the endpoint and the keys, signs, and keeps the connections. What is added
-here: every answer is held against its checksum, a failed call is tried once more, and the errors
-are those of this application. tests/reliability holds it to that.
+boto3 finds the Region, the endpoint and the keys, signs, and keeps the connections. This module
+adds that every answer is checked, that a failed call is tried once more, and that errors are this
+application's own; tests/reliability holds it to that. And it sets boto3 up for a short start.
 """
 
 import json
@@ -29,6 +29,7 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.exceptions import ConnectionError as ConnectError
+from botocore.handlers import set_operation_specific_signer
 
 from shared.errors import StoreRefused, StoreUnavailable
 from shared.store.port import Answer, ConditionFailed
@@ -67,7 +68,7 @@ REMEDIES = {
 
 
 class DamagedAnswer(Exception):
-    """An answer is not what DynamoDB sent, or is its word that it failed."""
+    """An answer is damaged or another server's, or DynamoDB's own that it failed."""
 
 
 NO_ANSWER = (
@@ -75,12 +76,12 @@ NO_ANSWER = (
     HTTPClientError,
     DamagedAnswer,
     CredentialRetrievalError,
-    RuntimeError,  # botocore's, for keys that are renewed and have expired all the same
+    RuntimeError,  # botocore raises it for new keys that have expired already
 )
 
 
 class DynamoDB:
-    """A `Store`, and the client that it makes on its first call; threads may share it."""
+    """A `Store` that makes its client on the first call; threads may share it."""
 
     def __init__(self) -> None:
         self._making = Lock()
@@ -114,31 +115,33 @@ class DynamoDB:
                 self.reset()
             raise StoreUnavailable from StoreRefused(code)
         except NO_ANSWER as error:
-            self._disconnect()  # what came over it was no answer, or only the half of one
+            self._disconnect()  # the rest of a damaged answer is no answer to the next call
             if isinstance(error, SSLError):
                 self._trust_more(error)
             raise StoreUnavailable from error
         return answer
 
     def _ready(self) -> Any:
-        # One client, whoever comes first: a priming call that is slow, or the first request.
+        """Return the client; a slow priming call and the first request share one."""
         with self._making:
             client = self._client
             if client is None:
-                # Without botocore's own handlers, a start is shorter. One of them is missed by
-                # `transact_write_items`: it has to be given its ClientRequestToken.
+                # Without botocore's own handlers, a start is shorter. This one lets a laptop's
+                # single sign-on fetch its keys, by a call that is not signed. (The stubs do not
+                # know that a handler may answer.)
                 session = botocore.session.Session(include_builtin_handlers=False)
+                session.register("choose-signer", set_operation_specific_signer)  # type: ignore[arg-type]
                 if session.get_config_variable("ca_bundle"):  # AWS_CA_BUNDLE, or a profile's
                     self._roots = None
                 client = self._client = _new_client(session, self._roots)
             return client
 
     def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close()
+        if client := self._client:
+            client.close()
 
     def _trust_more(self, error: SSLError) -> None:
-        """Trust botocore's authorities if the certificate is not by one of Amazon's five."""
+        """Trust botocore's authorities if a certificate did not verify by Amazon's five."""
         reasons = error.kwargs["error"].args
         if self._roots and any(isinstance(each, SSLCertVerificationError) for each in reasons):
             logging.getLogger(__name__).warning(
@@ -152,17 +155,17 @@ class DynamoDB:
 
 
 STORE = DynamoDB()
-"""The store of this execution environment, which all of its repositories share."""
+"""The store that all repositories of this execution environment share."""
 
 
 def _new_client(session: botocore.session.Session, roots: str | None) -> Any:
-    """Return boto3's client, which trusts the authorities in the file, or those of boto3."""
+    """Return boto3's client; it trusts the authorities in the file `roots`, or boto3's own."""
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=ANSWER_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 1},  # `call` tries again
         parameter_validation=False,  # DynamoDB validates
-        user_agent="payment-api",  # else put together anew for each call
+        user_agent="payment-api",  # else botocore composes one for each call
     )
     client: Any = Session(botocore_session=session).client("dynamodb", verify=roots, config=config)
     client.meta.events.register("before-parse.dynamodb", _check)

@@ -1,5 +1,6 @@
 """How the functions speak to DynamoDB: where they find it, whom they trust, how they connect."""
 
+import hashlib
 import json
 import logging
 import socket
@@ -16,6 +17,7 @@ from zlib import crc32
 
 import botocore.httpsession
 import pytest
+from botocore.credentials import SSOProvider
 from botocore.exceptions import EndpointConnectionError
 
 from shared.store import dynamodb
@@ -48,6 +50,16 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.server.connections += 1
         super().setup()
+
+    def do_GET(self) -> None:
+        """Be single sign-on, which hands out keys."""
+        self.server.requests.append(({k.lower(): v for k, v in self.headers.items()}, b""))
+        keys = {"accessKeyId": "fetched", "secretAccessKey": "-", "sessionToken": "-"}
+        answer = json.dumps({"roleCredentials": {**keys, "expiration": 4_000_000_000_000}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -130,17 +142,22 @@ def test_the_store_is_where_the_sdk_finds_it(
     assert asked == {url}
 
 
-def test_on_a_laptop_a_profile_has_the_keys(
-    alice: Client, lead_to: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    profile = tmp_path / "config"
-    profile.write_text(
-        "[profile dev]\naws_access_key_id=laptop\naws_secret_access_key=-\nregion=eu-west-1\n"
-    )
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
-    monkeypatch.setenv("AWS_PROFILE", "dev")
+@pytest.fixture
+def laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return what makes this a laptop whose keys come from a profile."""
+
+    def configure(profile: str) -> None:
+        (tmp_path / "config").write_text(f"[profile dev]\nregion=eu-west-1\n{profile}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setenv("AWS_PROFILE", "dev")
+
+    return configure
+
+
+def test_on_a_laptop_a_profile_has_the_keys(alice: Client, lead_to: Any, laptop: Any) -> None:
+    laptop("aws_access_key_id=laptop\naws_secret_access_key=-\n")
     with listening() as listener:
         lead_to(listener)
         assert alice.get(MISSING).status == 404
@@ -148,6 +165,24 @@ def test_on_a_laptop_a_profile_has_the_keys(
     [(headers, _)] = listener.requests
     assert "Credential=laptop/" in headers["authorization"]
     assert "/eu-west-1/dynamodb/" in headers["authorization"]
+
+
+def test_on_a_laptop_single_sign_on_fetches_the_keys(
+    alice: Client, lead_to: Any, laptop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "https://example.awsapps.com/start"
+    laptop(f"sso_start_url={url}\nsso_region=eu-west-1\nsso_account_id=1\nsso_role_name=dev\n")
+    token = {"startUrl": url, "accessToken": "a-token", "expiresAt": "2999-01-01T00:00:00Z"}
+    (tmp_path / f"{hashlib.sha1(url.encode()).hexdigest()}.json").write_text(json.dumps(token))
+    monkeypatch.setattr(SSOProvider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path))
+    with listening() as listener:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", f"http://127.0.0.1:{listener.server_port}")
+        lead_to(listener)
+        assert alice.get(MISSING).status == 404
+
+    [(fetch, _), (headers, _)] = listener.requests
+    assert fetch["x-amz-sso_bearer_token"] == "a-token"
+    assert "Credential=fetched/" in headers["authorization"]
 
 
 # --- Whom to trust ---

@@ -128,7 +128,7 @@ class KeyHandler(BaseHTTPRequestHandler):
         if minutes:
             expiration = datetime.now(timezone.utc) + timedelta(minutes=minutes.pop(0))
             keys = {
-                "AccessKeyId": f"key-{len(self.server.fetches)}",
+                "AccessKeyId": f"KEY{len(self.server.fetches)}",
                 "SecretAccessKey": "-",
                 "Token": f"token-{len(self.server.fetches)}",
                 "Expiration": expiration.isoformat(),
@@ -185,7 +185,7 @@ def test_a_start_without_keys_in_the_environment_fetches_them_once(
     start(app, monkeypatch)
 
     assert get(alice) == 404
-    assert signed_by == [("key-1", "token-1")] * 2
+    assert signed_by == [("KEY1", "token-1")] * 2
     assert key_server.fetches == ["a-token"]
 
 
@@ -195,7 +195,7 @@ def test_keys_are_renewed_before_they_expire(
     key_server.minutes = [5, 360]
 
     assert [get(alice), get(alice)] == [404, 404]
-    assert signed_by == [("key-2", "token-2")] * 2
+    assert signed_by == [("KEY2", "token-2")] * 2
 
 
 @pytest.mark.parametrize("minutes", [[], [5], [5, -1, -1]], ids=["none", "no new ones", "expired"])

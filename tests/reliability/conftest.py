@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 class Network:
     """The proxy, and how long the functions wait for it.
 
-    Where silence is planned, a function waits 50 ms for an answer. It may then give up on one that
+    Where silence is planned, a function waits 100 ms for an answer. It may then give up on one that
     is slow on a busy machine as well: one more fault, on which no promise may depend. Everywhere
     else it waits long enough for nothing but the planned to happen.
     """
@@ -59,7 +59,7 @@ class Network:
     def plan(self, *faults: Fault, **hooks: Callable[[], object]) -> None:
         """Let the coming requests meet these faults, one each, and those after them none."""
         self.proxy.plan(*faults, **hooks)
-        wait = 30 if SILENT.isdisjoint(faults) else 0.05
+        wait = 30 if SILENT.isdisjoint(faults) else 0.1
         if wait != self._wait:
             self.wait(0.05, wait)
 
