@@ -132,4 +132,4 @@ build-%:
 	@$(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) tools/build.py $* "$(ARTIFACTS_DIR)"
 
 clean: ## Remove what was set up and built
-	rm -rf $(VENV) .aws-sam .local .fuzz benchmarks/.built
+	rm -rf $(VENV) .aws-sam .fuzz benchmarks/.built

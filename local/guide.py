@@ -36,7 +36,9 @@ def calls(
     curls: list[str] = []
     known: dict[str, Any] = {}
     routes = [route for route in api.routes if isinstance(route.target, str)]
-    for route in sorted(routes, key=lambda each: (each.method != "POST", "{" in each.path)):
+    for route in sorted(
+        routes, key=lambda each: (each.method != "POST", each.auth is None, "{" in each.path)
+    ):
         event = _event(functions[str(route.target)].handler, events)
         target = _target(route, event, known)
         headers, scope = [], _scope(route, users)

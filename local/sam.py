@@ -11,15 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import create_connection
-from threading import Thread
-from typing import TypeVar
 
 from local import LocalError, aws, guide, loopback
-from local.stack import api, functions
 from local.template import REGION, Template
 from local.tokens import DEFAULT_USER
 from local.users import UserPool
@@ -30,8 +26,6 @@ VARIABLES = ".aws-sam/local.json"
 STORE = "amazon/dynamodb-local"
 NO_DOCKER = "no Docker answers: start it, or do without: make run"
 
-T = TypeVar("T")
-
 
 def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
     """Build the template at `path` and serve it with SAM CLI until SIGINT or SIGTERM.
@@ -41,7 +35,8 @@ def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
     Raises:
         LocalError: no Docker answers, the port is taken, no store answers, or SAM CLI fails.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     loopback.listen(port, "Choose another with PORT=").close()
     template = Template(path)
     with suppress(KeyboardInterrupt), _network(f"sam-local-{port}") as network:
@@ -50,45 +45,24 @@ def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
         parameters = ["--parameter-overrides", f"Architecture={processor}"]
         build = ["build", "--build-dir", BUILD, *parameters]
         _sam(path, build)
-        tables = _when_up(lambda: aws.create_tables(template, store_url), 30)
+        tables = _create_tables(template, store_url)
         inner_url = dynamodb_url or f"http://{network}:8000"
         variables = json.dumps({"Parameters": {"AWS_ENDPOINT_URL_DYNAMODB": inner_url}})
         (path.parent / VARIABLES).write_text(variables, encoding="utf-8")
         options = ["--template", f"{BUILD}/template.yaml", *parameters, "--env-vars", VARIABLES]
         options += ["--docker-network", network, "--skip-pull-image"]
         invoke = ["local", "invoke", "FUNCTION", "--event", "events/FILE", *options]
-
-        def say() -> None:
-            url = f"http://{loopback.HOST}:{port}"
-            _when_up(
-                lambda: create_connection((loopback.HOST, port)).close(), 600
-            )  # images may be pulled
-            lines = [
-                f"\n{url} is up, by SAM CLI, which verifies no token. Ctrl-C ends it all.\n",
-                *_calls(template, url),
-                "To bring edits in, and to send a function one of the sample events:",
-                *(f"  .venv/bin/sam {' '.join(each)}" for each in (build, invoke)),
-                f"DynamoDB: {store_url}",
-                *(f"  {guide.scan(store_url, table)}" for table in tables),
-            ]
-            print("\n".join(lines), end="\n\n", flush=True)
-
-        Thread(target=say, daemon=True).start()
-        _sam(path, ["local", "start-api", "--port", str(port), *options])
-
-
-def _calls(template: Template, url: str) -> list[str]:
-    """Return a call of each route; any token will do, so of a pool that nobody else knows."""
-    users = UserPool(template)
-    calls = guide.calls(
-        api(template),
-        functions(template),
-        template.path.parent / "events",
-        url=url,
-        users=users,
-        shown=lambda scope: users.token(DEFAULT_USER, scope.split()),
-    )
-    return [f"  {call}\n" for call in calls]
+        lines = [
+            "\nSAM CLI verifies no token, so this one is as good as any:",
+            f"  TOKEN={UserPool(template).token(DEFAULT_USER)}",
+            "To bring edits in, and to send a function one of the sample events:",
+            *(f"  .venv/bin/sam {' '.join(each)}" for each in (build, invoke)),
+            f"DynamoDB: {store_url}",
+            *(f"  {guide.scan(store_url, table)}" for table in tables),
+        ]
+        print("\n".join(lines), end="\n\n", flush=True)
+        start = ["local", "start-api", "--port", str(port), "--warm-containers", "EAGER"]
+        _sam(path, [*start, *options])
 
 
 @contextmanager
@@ -112,9 +86,21 @@ def _network(name: str) -> Iterator[str]:
 
 def _start_store(network: str) -> str:
     """Start DynamoDB Local in a container that is named as its network is; return its URL here."""
+    print(f"Starting {STORE}, which Docker pulls once", file=sys.stderr)
     place = ["--name", network, "--network", network, "--publish", f"{loopback.HOST}::8000"]
-    _docker("run", "--detach", "--rm", *place, STORE)
+    # Shared: `sam local invoke` may come with other keys than ours.
+    program = ["-jar", "DynamoDBLocal.jar", "-inMemory", "-sharedDb"]
+    _docker("run", "--detach", "--rm", *place, STORE, *program)
     return f"http://{_docker('port', network, '8000').split()[0]}"
+
+
+def _create_tables(template: Template, url: str) -> list[str]:
+    """Create the tables as soon as the store answers."""
+    for _ in range(60):
+        with suppress(LocalError):
+            return aws.create_tables(template, url)
+        time.sleep(0.5)
+    return aws.create_tables(template, url)
 
 
 def _docker(*arguments: str) -> str:
@@ -136,15 +122,3 @@ def _sam(path: Path, arguments: list[str]) -> None:
     command = [str(Path(sys.executable).with_name("sam")), *arguments]
     if subprocess.run(command, cwd=path.parent, env=environment, check=False).returncode:
         raise LocalError(f"sam {arguments[0]} failed")
-
-
-def _when_up(call: Callable[[], T], seconds: int) -> T:
-    """Return what the call returns as soon as somebody answers it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return call()
-        except (LocalError, ConnectionRefusedError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)

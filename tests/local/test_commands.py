@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from joserfc import jws
 
-from local import LocalError
+from local import LocalError, aws, sam
 from local.__main__ import main
 from local.functions import Functions
 from local.stack import Function
@@ -158,6 +158,33 @@ def test_start_api_without_docker_is_one_line(monkeypatch: pytest.MonkeyPatch) -
         1,
         "no Docker answers: start it, or do without: make run\n",
     )
+
+
+def test_start_api_leaves_no_build_that_sam_deploy_would_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By stand-ins of docker and sam, which note how they are called."""
+    (tmp_path / ".aws-sam").mkdir()
+    (tmp_path / "template.yaml").write_bytes((ROOT / "template.yaml").read_bytes())
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, "127.0.0.1:32768\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(aws, "create_tables", lambda *_: [])
+    sam.start_api(tmp_path / "template.yaml", 0, None)
+
+    build, start = [command[1:] for command in commands if command[0].endswith("/sam")]
+    printed = capsys.readouterr().out
+    assert build[:3] == ["build", "--build-dir", ".aws-sam/local"]
+    assert start[start.index("--template") + 1] == ".aws-sam/local/template.yaml"
+    assert f"sam {' '.join(build)}\n" in printed
+    options = " ".join(start[start.index("--template") :])
+    assert f"sam local invoke FUNCTION --event events/FILE {options}\n" in printed
+    ours = [command for command in commands if "sam-local-0" in command]
+    assert ours[-1] == ["docker", "network", "rm", "sam-local-0"]
 
 
 def test_a_store_that_does_not_answer_is_one_line() -> None:
