@@ -94,7 +94,7 @@ def test_a_call_moves_money_once_whatever_its_store_does(
 def test_a_call_moves_money_once_whatever_its_store_does_next(
     life: Life, name: str, first: Fault, record_property: Callable[[str, object], None]
 ) -> None:
-    cases = list(product(REQUESTS, Fault))
+    cases = [(0, Fault.NONE), (2, Fault.NONE), *product([1], Fault)]  # pairs where it is written
     for nth, then in cases:
         go_through(life, name, [], [*[Fault.NONE] * nth, first, then])
     record_property("cases", len(cases))

@@ -1,0 +1,28 @@
+"""The picture in docs/life.md is the table's."""
+
+from shared.payments.lifecycle import MOVES, STATUSES
+from tests.conftest import ROOT
+from tools.lifecycle import PAGE, diagram, page
+
+
+def test_the_page_shows_the_table_of_today() -> None:
+    text = PAGE.read_text()
+
+    assert page(text) == text, "make it anew: .venv/bin/python -m tools.lifecycle"
+    assert (ROOT / "docs/life.md").samefile(PAGE)
+
+
+def test_the_picture_has_every_move_that_is_not_by_an_update_alone() -> None:
+    arrows = {tuple(line.split(" --> ")) for line in diagram().splitlines() if " --> " in line}
+    boxes = {"FAILED": "Ended", "CANCELED": "Ended", "EXPIRED": "Ended"}
+    boxes |= {"CAPTURED": "Paid", "PARTIALLY_REFUNDED": "Paid", "REFUNDED": "Paid"}
+
+    for status in STATUSES:
+        for to, causes in MOVES[status].items():
+            calls = [cause for cause in causes if cause != "update"]
+            drawn = {
+                (start.strip(), f"{to}: {', '.join(calls)}")
+                for start in (status, boxes.get(status, ""))
+            }
+            found = drawn & {(start.strip(), end) for start, end in arrows}
+            assert bool(found) == bool(calls), (status, to)
