@@ -70,11 +70,10 @@ def apply(payment: Payment, facts: Facts) -> Payment:
         payment,
         state=facts.state,
         captured_minor=facts.captured_minor,
-        # None for what is empty, as it is read back from the store
-        next_action=facts.next_action or None,
+        next_action=_texts(facts.next_action),
         authorized_until=facts.authorized_until or None,
-        last_error=facts.last_error or None,
-        references={**(payment.references or {}), **facts.references} or None,
+        last_error=_texts(facts.last_error),
+        references=_texts({**(payment.references or {}), **facts.references}),
     )
 
 
@@ -149,6 +148,14 @@ def is_over(operation: Operation, facts: Facts) -> bool:
         case "refund":
             return any(each.refund_id == operation.refund_id for each in facts.refunds)
     return is_ended
+
+
+def _texts(said: Mapping[str, str | None] | None) -> Mapping[str, str] | None:
+    """Return what a gateway said as the store keeps it: nothing that is None, nor an empty object.
+
+    A gateway's JSON has a null where mypy expects a text.
+    """
+    return {name: text for name, text in (said or {}).items() if text is not None} or None
 
 
 def _with_refund(payment: Payment, facts: RefundFacts) -> Payment:

@@ -31,7 +31,9 @@ def proxy(store_url: str) -> Iterator[FaultProxy]:  # noqa: F811
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell how many cases showed each promise, on each store."""
     shown: Counter[tuple[str, str]] = Counter()
+    figures: list[str] = []
     for report in terminalreporter.stats.get("passed", ()):
+        figures += [str(value) for name, value in report.user_properties if name == "figure"]
         test, _, case = report.location[2].partition("[")
         for store in ("moto", "dynamodb-local"):
             if store in case and report.nodeid.startswith("tests/reliability/"):
@@ -41,6 +43,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for (test, store), cases in sorted(shown.items()):
         promise = test.removeprefix("test_").replace("_", " ")
         terminalreporter.write_line(f"{cases:6,}  {store:14}  {promise}")
+    for figure in figures:
+        terminalreporter.write_line(figure)
 
 
 class Network:

@@ -180,6 +180,18 @@ def test_every_fact_is_kept() -> None:
     assert after.references == {"session": "1", "intent": "2"}
 
 
+def test_what_a_gateway_left_out_is_no_value() -> None:
+    """The store refuses a text that is none: the payment could not be kept any more."""
+    said: Any = {"code": None, "message": "No"}
+    after = apply(
+        payment("REQUIRES_ACTION"),
+        Facts("REQUIRES_ACTION", next_action=said, last_error=said, references=said),
+    )
+
+    for each in (after.next_action, after.last_error, after.references):
+        assert each == {"message": "No"}
+
+
 OVER: dict[str, set[str]] = {
     "start": {*STATUSES} - {"PENDING"},
     "complete": {"AUTHORIZED", "FAILED", "CANCELED", "EXPIRED"},
