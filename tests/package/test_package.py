@@ -86,7 +86,7 @@ def test_it_is_small(package: Path, tmp_path: Path) -> None:
 
 def test_it_trusts_amazons_certificate_authorities_and_no_other(package: Path) -> None:
     trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusted.load_verify_locations(package / "shared/amazon_roots.pem")
+    trusted.load_verify_locations(package / "shared/store/amazon_roots.pem")
     everybodys = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     everybodys.load_verify_locations(Path(botocore.__file__).with_name("cacert.pem"))
 
