@@ -87,8 +87,8 @@ fuzz: $(READY) ## Fuzz the handlers' reading of an event, guided by coverage (SE
 lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/python -m tools.functions
+	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml .github/oidc.yaml
 	$(BIN)/python -m tools.openapi --check
 
