@@ -35,10 +35,10 @@ def calls(
     tokens: dict[str, str] = {}
     curls: list[str] = []
     known: dict[str, Any] = {}
-    routes = [route for route in api.routes if isinstance(route.target, str)]
-    for route in sorted(
-        routes, key=lambda each: (each.method != "POST", each.auth is None, "{" in each.path)
-    ):
+    routes = {route.target: route for route in api.routes if isinstance(route.target, str)}
+    ordered = [routes[name] for name in functions if name in routes]  # as the template has them
+    ordered.sort(key=lambda each: (each.method != "POST", each.auth is None, "{" in each.path))
+    for route in ordered:
         event = _event(functions[str(route.target)].handler, events)
         target = _target(route, event, known)
         headers, scope = [], _scope(route, users)

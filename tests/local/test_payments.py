@@ -52,20 +52,21 @@ def gateway(pool: UserPool) -> Iterator[Client]:
 
 
 def test_the_printed_calls_work_as_they_are_pasted(payments: Stack) -> None:
-    [token] = re.findall(r"^  (TOKEN=.*)", payments.guide, re.MULTILINE)
+    tokens = re.findall(r"^  (\w+=\$\(make .*)", payments.guide, re.MULTILINE)
     curls = re.findall(r"^  (curl (?:.*\\\n)*.*)", payments.guide, re.MULTILINE)
+    shell = "\n".join([*tokens, *(f"{curl} && echo" for curl in curls)])
 
-    create, get = (
-        json.loads(
-            subprocess.run(
-                ["sh", "-c", f"{token}\n{curl}"], cwd=ROOT, capture_output=True, check=True
-            ).stdout
-        )
-        for curl in curls
+    run = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, check=True)
+    create, confirm, capture, refund, cancel, get, listed, update = map(
+        json.loads, run.stdout.splitlines()
     )
 
-    assert create["amountMinor"] == 10000
-    assert get["status"] == "PENDING"
+    assert (create["amountMinor"], create["status"]) == (10000, "PENDING")
+    assert (confirm["status"], capture["status"]) == ("PROCESSING", "CAPTURED")
+    assert (capture["amountCaptured"], refund["amount"]) == (60, 40)
+    assert (cancel["currentStatus"], update["currentStatus"]) == ("PARTIALLY_REFUNDED",) * 2
+    assert get["refunds"] == [refund]
+    assert get["paymentId"] in [payment["paymentId"] for payment in listed["payments"]]
 
 
 @pytest.mark.parametrize("path", ["/payment", "/prod/payment"])
@@ -278,7 +279,7 @@ def test_a_token_without_the_scope_is_a_403(payments: Stack) -> None:
     assert payments.call("GET", "/payment", token).status == 400
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/payments"), ("DELETE", "/payment")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/orders"), ("DELETE", "/payment")])
 def test_what_has_no_route_is_a_404(payments: Stack, method: str, path: str) -> None:
     response = payments.call(method, path, payments.token())
 
