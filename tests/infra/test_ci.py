@@ -39,6 +39,12 @@ def test_workflows_know_no_secret_and_only_deployments_a_role(path: Any) -> None
     assert set(workflow["jobs"]["staging"]["needs"]) == {"check", "test", "build"}
 
 
+def test_a_deployment_waits_for_every_check_of_the_project() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())
+
+    assert ".ci/run" in [step.get("run") for step in workflow["jobs"]["check"]["steps"]]
+
+
 def test_the_tests_run_on_every_python_that_is_promised() -> None:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())
 

@@ -1,72 +1,68 @@
-"""Card numbers, against the networks' published test numbers and a plain Luhn check."""
+"""Card numbers, against published test numbers, other people's check digits, and daily life."""
 
 import random
+from itertools import product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from stdnum import luhn
+from stdnum.fr import siret
 
 from shared.payments.cards import has_card_number
 
-# The numbers that payment networks and gateways publish for testing.
+# The numbers that networks and gateways publish for testing: Adyen, Authorize.net, Braintree,
+# PayPal, Stripe. Left out are Visa's of 13 digits, UATP's, and those of 15 that JCB and
+# enRoute once had.
 TEST_NUMBERS = """
-4111111111111111 4012888888881881 4242424242424242 4000056655665556 5555555555554444
-2223003122003222 5200828282828210 5105105105105100 378282246310005 371449635398431 6011111111111117
-6011000990139424 3056930009020004 36227206271667 30569309025904
-38520000023237 3566002020360505 6200000000000005 6759649826438453 6771798021000008
-5019717010103742 6304000000000000
+2222400070000005 2222420000001113 2223000048400011 2223003122003222 3056930009020004 30569309025904
+3088000000000017 340000000000009 3528000700000000 3530111333300000 3566002020360505 3569990010095841
+36006666333344 36070500001020 36227206271667 36259600000004 370000000000002 371449635398431
+378282246310005 378734493671000 38000000000006 38520000023237 4000000000000002 4000002500003155
+4000056655665556 4001020000000009 4005519200000004 4012000033330026 4012888888881881
+4013250000000000006 4035501000000008 4111111111111111 4166676667666746 4217651111111119
+4242424242424242 4263982640269299 4360000001000005 4444333322221111 4484600000000004
+4500600000000061 4646464646464644 4871049999999910 4903010000000009 4917300800000000
+4977949494949497 5000550000000029 5019555544445555 5019717010103742 5066991111111118
+5100290029002909 5105105105105100 5200828282828210 5425233430109903 5454545454545454
+5500000000000004 5555341244441115 5555555555554444 5610591081018250 6007220000000004
+6011000000000004 6011000990139424 6011111111111117 6011601160116611 6062828888666688
+6200000000000005 6205500000000000004 6243030000000001 6250947000000014 6271136264806203568
+6304000000000000 6304100000000008 6331101999990016 6334000000000004 6370950000000005
+6445644564456445 6555900000604105 6703000000000000003 6703444444444449 6759649826438453
+6771798021000008 6771830000000000006 6799990100000000019 8171999900000000021 8171999927660000
 """.split()  # noqa: SIM905 - a list of numbers
 
-# What a network's numbers begin with, from the first to the last four digits, and their lengths.
-NETWORKS = [
-    ("2200", "2204", range(16, 20)),  # Mir
-    ("2221", "2720", [16]),  # Mastercard
-    ("3000", "3059", [14, 16]),  # Diners Club
-    ("3095", "3095", [14, 16]),
-    ("3400", "3499", [15]),  # American Express
-    ("3528", "3589", range(16, 20)),  # JCB
-    ("3600", "3699", [14, 16]),  # Diners Club
-    ("3700", "3799", [15]),  # American Express
-    ("3800", "3999", [14, 16]),  # Diners Club
-    ("4000", "4999", [16, 19]),  # Visa
-    ("5018", "5020", range(16, 20)),  # Maestro, Dankort
-    ("5038", "5038", range(16, 20)),  # Maestro
-    ("5080", "5089", [16]),  # RuPay
-    ("5100", "5599", [16]),  # Mastercard
-    ("5893", "5893", range(16, 20)),  # Maestro
-    ("6000", "6099", range(16, 20)),  # Discover, RuPay
-    ("6200", "6299", range(16, 20)),  # UnionPay
-    ("6304", "6304", range(16, 20)),  # Maestro
-    ("6440", "6599", range(16, 20)),  # Discover, RuPay
-    ("6759", "6759", range(16, 20)),  # Maestro
-    ("6761", "6763", range(16, 20)),
-    ("6771", "6771", range(16, 20)),
-    ("8100", "8299", [16]),  # RuPay
-]
+# The first four digits of the numbers that are issued, by length.
+ISSUED = {
+    14: "3000-3059 3095-3095 3600-3699 3800-3999",
+    15: "3400-3499 3700-3799",
+    16: "2200-2205 2221-2720 3000-3059 3088-3102 3112-3120 3158-3159 3337-3349 3528-3589 3600-3699"
+    " 3800-5899 6000-6999 8100-8299 8600-8600 9704-9704 9792-9792 9860-9860",
+    17: "2200-2205 3528-3589 5000-5099 5600-5899 6000-6999 8100-8299",
+    18: "2200-2205 3528-3589 5000-5099 5600-5899 6000-6999 8100-8299",
+    19: "2200-2205 3528-3589 4000-5099 5600-5899 6000-6999 8100-8299 9704-9704",
+}
 
 
-def luhn_sum(number: str) -> int:
-    total = 0
-    for position, digit in enumerate(reversed(number)):
-        value = int(digit) * (1 + position % 2)
-        total += value - 9 if value > 9 else value
-    return total
+def in_fours(number: str) -> list[str]:
+    return [number[start : start + 4] for start in range(0, len(number), 4)]
 
 
 @pytest.mark.parametrize("number", TEST_NUMBERS)
 def test_a_published_test_number_is_found(number: str) -> None:
-    in_fours = [number[start : start + 4] for start in range(0, len(number), 4)]
+    fours = in_fours(number)
     for text in (
         number,
         f"n°{number}!",
-        " ".join(in_fours),
-        "-".join(in_fours),
-        " - ".join(in_fours),
-        "\u202f".join(in_fours),
+        " ".join(fours),
+        "-".join(fours),
+        " - ".join(fours),
+        "\u202f".join(fours),
         "\t".join(number),
         f"2026 {number}",
-        f"2026 {' '.join(in_fours)}",
+        f"2026 {' '.join(fours)}",
         f"{number} 12/29 123",
+        f"DE75 5121 0800 1245 1261 99 {number}",
+        f"ES91 2100 0418 4502 0005 1332 {' '.join(fours)}",
     ):
         assert has_card_number(text), text
 
@@ -78,27 +74,44 @@ def test_a_wrong_check_digit_or_length_is_no_card_number(number: str) -> None:
         assert not has_card_number(text), text
 
 
+SEPARATORS = " -/_,:+|.·*~\u00ad\u200b\u200c\u200d\u200e\u2010\u2212\u2060\ufe63\ufeff\uff0d"
+
+
+@pytest.mark.parametrize("separator", [*SEPARATORS, " / ", "\u200b \u200b"], ids=ascii)
+def test_a_number_is_seen_through_its_separators(separator: str) -> None:
+    for number in ("4242424242424242", "378282246310005", "38520000023237"):
+        assert has_card_number(separator.join(in_fours(number)))
+        assert has_card_number(separator.join(number))
+    assert has_card_number(f"4242{separator}4242 4242-4242")
+
+
+@pytest.mark.parametrize("invisible", "\u00ad\u200b\u200e\u2060\ufeff", ids=ascii)
+def test_what_nobody_sees_hides_nothing(invisible: str) -> None:
+    for text in ("42?42424242424242", "?4242 42?42 4242 4242?", "card?4242424242424242?for"):
+        assert has_card_number(text.replace("?", invisible))
+
+
 def test_the_check_digit_is_luhns() -> None:
     rng = random.Random(4217)
-    for first, last, lengths in NETWORKS:
-        for length in lengths:
-            for _ in range(20):
-                beginning = str(rng.randint(int(first), int(last)))
-                number = beginning + "".join(rng.choices("0123456789", k=length - 4))
-                assert has_card_number(number) == (luhn_sum(number) % 10 == 0), number
+    for length, beginning in product(ISSUED, range(10_000)):
+        number = f"{beginning:04}{rng.randrange(10 ** (length - 4)):0{length - 4}}"
+        if is_issued(number) and not siret.is_valid(number):
+            assert has_card_number(number) == luhn.is_valid(number), number
 
 
 @pytest.mark.parametrize("length", range(11, 22))
 def test_each_network_s_beginnings_and_lengths_are_known(length: int) -> None:
     for beginning in range(10_000):
         # Nine digits with a check digit of their own would make a SIRET of fourteen.
-        filling = "1" if luhn_sum(f"{beginning:04}11111") % 10 else "2"
+        filling = "2" if luhn.is_valid(f"{beginning:04}11111") else "1"
         digits = f"{beginning:04}{filling * (length - 5)}"
-        number = f"{digits}{-luhn_sum(digits + '0') % 10}"
-        is_issued = any(
-            first <= number[:4] <= last and length in lengths for first, last, lengths in NETWORKS
-        )
-        assert has_card_number(number) == is_issued, number
+        number = f"{digits}{luhn.calc_check_digit(digits)}"
+        assert has_card_number(number) == is_issued(number), number
+
+
+def is_issued(number: str) -> bool:
+    ranges = ISSUED.get(len(number), "").split()
+    return any(first <= number[:4] <= last for first, last in (text.split("-") for text in ranges))
 
 
 @pytest.mark.parametrize(
@@ -170,8 +183,3 @@ def test_digits_on_both_sides_of_an_iban_are_apart() -> None:
 @pytest.mark.parametrize("text", ["DE76 5121 0800 1245 1261 99", "AB12 4242 4242 4242 4242"])
 def test_an_iban_has_right_check_digits(text: str) -> None:
     assert has_card_number(text)
-
-
-@given(st.uuids() | st.uuids(version=4))
-def test_no_uuid_is_a_card_number(value: object) -> None:
-    assert not has_card_number(f"{value}")
