@@ -75,8 +75,15 @@ load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security
 
-mutation: $(READY) ## Change what ships in a thousand places, and see a test fail (MODULES="shared/payments/money.py ...")
-	@$(BIN)/python -m tools.mutation $(MODULES)
+# In an environment of its own: mutmut needs a newer click than the SAM CLI names. It mutates a copy.
+mutation: $(READY) ## Change what ships in a thousand places, and see a test fail (MODULES="shared.payments.money* ...")
+	@rm -rf .mutation && mkdir -p .mutation/src && cp pyproject.toml .mutation && echo "click>=8.4.2" > .mutation/overrides.txt
+	@git ls-files -co --exclude-standard -z | tar -cf - --null -T - | tar -xf - -C .mutation/src
+	cd .mutation && $(MUTMUT) run $(MODULES)
+	@cd .mutation && survivors=$$($(MUTMUT) results | sed -n '/: not checked/d; s/: .*//p') && \
+	  for name in $$survivors; do $(MUTMUT) show $$name; done; test -z "$$survivors"
+
+MUTMUT := ../$(BIN)/uvx --quiet --python ../$(BIN)/python --with-requirements ../requirements-dev.txt --overrides overrides.txt mutmut@3.8.1
 
 # In an environment of its own: atheris has no wheel for every Python that the project takes.
 fuzz: $(READY) ## Fuzz the handlers' reading of an event, guided by coverage (SECONDS=60)
@@ -95,7 +102,7 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
 # the program; the original is fetched from GitHub.
 audit: $(READY) ## Check the dependencies with pip-audit, the stack with checkov, the workflows with zizmor and actionlint
-	$(BIN)/python -m tools.audit
+	$(BIN)/uvx pip-audit@2.10.1 --disable-pip --require-hashes --progress-spinner=off -r requirements-dev.txt
 	@mkdir -p .aws-sam/audit
 	$(BIN)/python -m tools.translate Environment=dev > .aws-sam/audit/dev.json
 	$(BIN)/python -m tools.translate Environment=prod > .aws-sam/audit/prod.json
@@ -132,4 +139,4 @@ build-%:
 	@$(shell test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) tools/build.py $* "$(ARTIFACTS_DIR)"
 
 clean: ## Remove what was set up and built
-	rm -rf $(VENV) .aws-sam .fuzz benchmarks/.built
+	rm -rf $(VENV) .aws-sam .fuzz .mutation benchmarks/.built

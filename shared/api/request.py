@@ -142,6 +142,11 @@ class PublicRequest:
             refuse("body", "is nested too deeply")
 
 
+def _unquoted(header: str) -> str:
+    key = header.strip(" \t")
+    return key[1:-1] if len(key) >= 2 and key[0] == key[-1] == '"' else key
+
+
 class Request(PublicRequest):
     """An HTTP request by an authenticated caller.
 
@@ -165,10 +170,7 @@ class Request(PublicRequest):
         value = self.header("Idempotency-Key")
         if value is None:
             return None
-        key = value.strip(" \t")
-        if len(key) >= 2 and key[0] == key[-1] == '"':
-            key = key[1:-1]
-        return valid("Idempotency-Key", key, _IDEMPOTENCY_KEY.fullmatch, _KEY_RULE)
+        return valid("Idempotency-Key", _unquoted(value), _IDEMPOTENCY_KEY.fullmatch, _KEY_RULE)
 
     @property
     def required_idempotency_key(self) -> str:

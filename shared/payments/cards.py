@@ -11,6 +11,7 @@ Nothing is compiled until a text has enough digits for a card number, which few 
 
 import re
 from bisect import bisect
+from operator import itemgetter
 
 _SHORTEST = 14
 """Visa's old numbers of 13 digits are left out: 13 digits are far more often a barcode (EAN-13)."""
@@ -70,7 +71,7 @@ _IBAN_LENGTHS = {country: length for length, names in _IBANS.items() for country
 
 # Soft hyphens, zero-width characters and marks of direction: between digits, nobody sees them.
 _INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+"
-_NEXT_IN_A_LIST = r"[,;]\s"
+_NEXT_IN_A_LIST, _END_OF_NUMBER = r"[,;]\s", " x "
 _SEPARATORS = r"[\W_]+"
 _DIGIT_BY_DIGIT = r"(?<!\d)\d(?: \d){13,}(?!\d)"
 # In fours, or as American Express and Diners Club (4-6-5, 4-6-4) and UnionPay (6-13) do, or
@@ -82,7 +83,8 @@ _WRITTEN = [
         r"\d{4} \d{4} \d{4} \d{4} \d{1,3}",
     )
 ]
-_IBAN_BEGINNING = r"\b([A-Za-z]{2})\d\d"
+_IBAN_BEGINNING = rf"(?i)\b({'|'.join(_IBAN_LENGTHS)})\d\d"
+_LONGEST_IBAN = 41  # 33 characters, and 8 blanks between fours
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # and the digits of the double added
 
 
@@ -111,7 +113,7 @@ def refuse_card_number(text: str) -> str:
 
 def _in_groups(text: str) -> str:
     """Return the text with one blank for all that separates groups of digits."""
-    text = re.sub(_SEPARATORS, " ", re.sub(_NEXT_IN_A_LIST, " x ", text))
+    text = re.sub(_SEPARATORS, " ", re.sub(_NEXT_IN_A_LIST, _END_OF_NUMBER, text))
     return re.sub(_DIGIT_BY_DIGIT, lambda match: match[0].replace(" ", ""), text)
 
 
@@ -129,8 +131,9 @@ def _is_card_number(written: str) -> bool:
 
 
 def _is_issued(number: str) -> bool:
-    first, last, lengths = _NETWORKS[bisect(_NETWORKS, (number[:4], "9999")) - 1]
-    return first <= number[:4] <= last and len(number) in lengths
+    beginning = number[:4]
+    first, last, lengths = _NETWORKS[bisect(_NETWORKS, beginning, key=itemgetter(0)) - 1]
+    return first <= beginning <= last and len(number) in lengths
 
 
 def _has_check_digit(number: str) -> bool:
@@ -150,9 +153,9 @@ def _is_siret(written: str) -> bool:
 
 def _is_in_iban(text: str, position: int) -> bool:
     """Whether the position is in an IBAN with right check digits, printed in fours or otherwise."""
-    near = max(0, position - 41)  # the longest has 33 characters, and 8 blanks in fours
+    near = max(0, position - _LONGEST_IBAN)
     for beginning in re.compile(_IBAN_BEGINNING).finditer(text, near, position):
-        length = _IBAN_LENGTHS.get(beginning[1].upper(), 0)
+        length = _IBAN_LENGTHS[beginning[1].upper()]
         iban = re.compile(rf"(?:[0-9A-Za-z] ?){{{length}}}\b").match(text, beginning.start())
         if iban and iban.end() > position and _has_iban_check_digits(iban[0].replace(" ", "")):
             return True

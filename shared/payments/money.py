@@ -26,8 +26,8 @@ def parse_currency(code: object) -> str:
     """
     if not isinstance(code, str):
         raise ValueError("must be a string with an ISO 4217 code, such as USD")
-    currency = code.upper() if code.isascii() else ""
-    if currency not in DECIMALS:
+    currency = code.upper()
+    if not code.isascii() or currency not in DECIMALS:
         raise ValueError("must be the ISO 4217 code of an active currency, such as USD")
     return currency
 
