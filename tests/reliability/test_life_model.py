@@ -198,7 +198,7 @@ def expected(action: str, before: Payment, key: str, amount: Any = None) -> int:
 
 def test_every_history_ends_with_books_that_agree(life: Life, record_property: Any) -> None:
     budget = settings(
-        max_examples=3 if MINUTES else 8,
+        max_examples=3 if MINUTES else 6,
         stateful_step_count=50 if MINUTES else 12,
         derandomize=not MINUTES,
         database=None,
