@@ -6,7 +6,8 @@ const [task, handler, event, calls] = process.argv.slice(2);
 const seconds = () => (({ user, system }) => (user + system) / 1e6)(process.cpuUsage());
 
 const main = async () => {
-  let first, answer;
+  let first;
+  let answer = "";
   if (handler !== "-") {
     const [module, name] = handler.split(".");
     const run = require(`${task}/${module}.js`)[name];

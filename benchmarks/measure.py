@@ -30,12 +30,14 @@ def count(function: Function, store: StandIn) -> dict[str, int]:
     before = store.asked
     if not _works(function, store):
         return {"start": _count(function, 0, store) - _nothing(store)}
-    calls = {"calls": store.asked - before}
+    calls = store.asked - before
     if not function.is_python:
-        return calls
+        return {"calls": calls}
     first = _count(function, 1, store)
     warm = (_count(function, 1 + WARM, store) - first) // WARM
-    return {**calls, "cold": first - _nothing(store), "warm": warm}
+    if store.asked - before != calls * (3 + WARM):
+        sys.exit(f"{function.name} called DynamoDB again: this machine is too busy to count")
+    return {"calls": calls, "cold": first - _nothing(store), "warm": warm}
 
 
 def count_as_shipped(function: Function, store: StandIn) -> dict[str, int]:
@@ -67,19 +69,17 @@ def _works(function: Function, store: StandIn) -> bool:
     if function.event is None:
         print(f"NOT CALLED: {function.name} has no sample event", file=sys.stderr)
         return False
-    answer = _report(function, 1, store)["answer"]
-    works: bool = json.loads(answer).get("statusCode", 200) < 300
-    if not works:
-        event = function.event.name
-        print(f"NOT CALLED: {function.name} answers {event} with {answer}", file=sys.stderr)
-    return works
+    report = _report(function, 1, store)
+    if _is_good(report):
+        return True
+    refusal = report["answer"]
+    print(f"NOT CALLED: {function.name} answers {function.event} with {refusal}", file=sys.stderr)
+    return False
 
 
-def _report(function: Function, calls: int, store: StandIn) -> dict[str, Any]:
-    """Run the function; return what the driver says of it."""
-    said = _run(function.command(calls), function, store)
-    report: dict[str, Any] = json.loads(said.splitlines()[-1])
-    return report
+def _is_good(report: dict[str, Any]) -> bool:
+    status: int = json.loads(report["answer"] or "{}").get("statusCode", 200)
+    return status < 300
 
 
 @cache
@@ -89,14 +89,17 @@ def _nothing(store: StandIn) -> int:
 
 def _count(function: Function, calls: int, store: StandIn) -> int:
     valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no"]
-    valgrind.append("--cachegrind-out-file=/dev/null")
-    said = _run([*valgrind, *function.command(calls)], function, store)
-    return int(re.findall(r"I\s+refs:\s+([\d,]+)", said)[-1].replace(",", ""))
+    report = _report(function, calls, store, *valgrind, "--cachegrind-out-file=/dev/null")
+    if not _is_good(report):
+        sys.exit(f"{function.name} answers under valgrind with {report['answer']}")
+    return int(re.findall(r"I\s+refs:\s+([\d,]+)", report["stderr"])[-1].replace(",", ""))
 
 
-def _run(command: list[str], function: Function, store: StandIn) -> str:
-    env = store.environment(function)
+def _report(function: Function, calls: int, store: StandIn, *tool: str) -> dict[str, Any]:
+    """Run the function, under a tool; return what the driver says of it, and all of stderr."""
+    command, env = [*tool, *function.command(calls)], store.environment(function)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode:
+    said = re.findall(r'^\{"first".*', done.stderr, re.MULTILINE)
+    if done.returncode or not said:
         sys.exit(f"{' '.join(command)}: {done.stdout}{done.stderr}")
-    return done.stderr
+    return {**json.loads(said[-1]), "stderr": done.stderr}
