@@ -47,7 +47,7 @@ reliability: $(READY) ## Show what the API survives, every case (DYNAMODB_LOCAL_
 	$(BIN)/pytest -n auto -m "slow or not slow" tests/reliability
 
 soak: $(READY) ## Drive random histories of calls and faults against the model (MINUTES=10)
-	MINUTES=$(or $(MINUTES),10) $(BIN)/pytest tests/reliability/test_model.py
+	MINUTES=$(or $(MINUTES),10) $(BIN)/pytest tests/reliability/test_model.py tests/reliability/test_life_model.py
 
 # URL and TOKEN reach the tests as make's own variables do, in the environment.
 smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://... TOKEN=...)
