@@ -73,7 +73,7 @@ load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run 
 	  --host http://127.0.0.1:$(PORT) --users $(or $(CALLERS),4) --spawn-rate $(or $(CALLERS),4) --run-time $(or $(SECONDS),10)
 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
-	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security
+	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security tests/reliability/test_life_late.py
 
 # In an environment of its own: mutmut needs a newer click than the SAM CLI names. It mutates a copy.
 mutation: $(READY) ## Change what ships in a thousand places, and see a test fail (MODULES="shared.payments.money* ...")

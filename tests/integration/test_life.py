@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
-from tests.conftest import Client, Response
+from tests.conftest import Client, Response, forget
 
 REQUEST = {"amount": 100, "currency": "USD"}
 
@@ -481,3 +482,51 @@ def test_one_update_of_many_at_once_is_the_first(alice: Client, office: Client) 
     ]
 
     assert [answer.status for answer in answers] == [200, 412, 412]
+
+
+def test_a_manual_payment_goes_on_after_the_payer_acted(alice: Client, office: Client) -> None:
+    payment_id = made(alice)
+    office.do("update", payment_id, {"status": "REQUIRES_ACTION"})
+
+    assert alice.do("confirm", payment_id).json["status"] == "PROCESSING"
+
+
+def test_money_that_is_held_is_released(alice: Client, office: Client) -> None:
+    payment_id = made(alice)
+    office.do("update", payment_id, {"status": "AUTHORIZED"})
+
+    assert alice.do("cancel", payment_id).json["status"] == "CANCELED"
+
+
+def test_a_gateway_with_pages_needs_to_know_where_the_payer_comes_back_to(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAYS", "manual,stripe")
+    forget()
+    refused = alice.create({**REQUEST, "gateway": "stripe"})
+    made = alice.create({**REQUEST, "gateway": "stripe", "returnUrl": "http://localhost:8080/"})
+
+    assert refused.errors["returnUrl"].startswith("is required with stripe")
+    assert (made.status, made.json["gateway"]) == (201, "stripe")
+
+
+def test_a_change_whose_answer_was_lost_happened_once(
+    alice: Client, office: Client, edge: Any
+) -> None:
+    payment_id = made(alice)
+    sent: list[str] = []
+
+    def lose_the_first_answer(send: Any, request: Any) -> Any:
+        operation = request.headers["X-Amz-Target"]
+        sent.append(operation.decode() if isinstance(operation, bytes) else operation)
+        answer = send(request)
+        if sum(each.endswith("UpdateItem") for each in sent) == 1 and "Update" in sent[-1]:
+            raise ConnectionClosedError(endpoint_url="http://127.0.0.1")
+        return answer
+
+    edge(lose_the_first_answer)
+    captured = office.do("capture", payment_id)
+
+    assert (captured.status, captured.json["version"]) == (200, 2)
+    assert "Idempotent-Replayed" not in captured.headers
+    assert len(sent) == 3

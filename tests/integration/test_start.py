@@ -21,7 +21,7 @@ from shared import prime
 from shared.store.dynamodb import STORE
 from tests.conftest import Client
 
-APPS = ["create_payment.app", "get_payment.app"]
+APPS = ["create_payment.app", "get_payment.app", "list_payments.app", "capture_payment.app"]
 
 
 def start(app: str, monkeypatch: pytest.MonkeyPatch, seconds: float = 60) -> ModuleType:
