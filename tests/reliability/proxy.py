@@ -217,7 +217,7 @@ class FaultProxy:
             self.after()
             return fault, answer
 
-    def _next_fault(self, request: Request) -> Fault:  # noqa: ARG002
+    def _next_fault(self, request: Request) -> Fault:
         return self._plan.popleft() if self._plan else Fault.NONE
 
     def _forward(self, request: Request) -> Answer:
