@@ -53,6 +53,9 @@ def _field_error(model: "type[Body]", error: "ErrorDetails") -> FieldError:
     message = _MESSAGES.get(error["type"], "is not valid")
     message = message.format(fields=_fields(model), **error.get("ctx", {}))
     path = list(map(str, error["loc"]))
+    if error["type"] == "value_error":  # of a default, Pydantic tells the name that Python has
+        first, *others = path[0].split("_")
+        path[0] = first + "".join(map(str.capitalize, others))
     if path[-1:] == ["[key]"]:  # Pydantic's mark: it is the entry's name that is wrong
         path.pop()
         message = f"its name {message}"
