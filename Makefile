@@ -28,10 +28,10 @@ start-api: $(READY) ## The same under the real sam local start-api, in Docker (P
 	@$(BIN)/python -m local start-api --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
 
 # AS is a variable of make's own (the assembler) until somebody sets it.
-token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000) or a STACK=... on AWS
-	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE),--scope "$(SCOPE)") $(if $(filter-out 0,$(EXPIRED)),--expired) \
+token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000) or a STACK=... on AWS (SERVICE=1, MANAGE=1)
+	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE)$(MANAGE),--scope "$(or $(SCOPE),payments/manage)") $(if $(filter-out 0,$(EXPIRED)),--expired) \
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
-	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE),--service) $(if $(FRESH),--fresh))
+	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE)$(MANAGE),--service) $(if $(FRESH),--fresh))
 
 openapi: $(READY) ## Write docs/openapi.json from the template, the models and each operation.yaml
 	$(BIN)/python -m tools.openapi
