@@ -17,6 +17,9 @@ BIN = Path(sys.executable).parent
 HOME = ROOT / ".venv/packaged"
 
 
+LAPTOPS_TEST = "test_on_a_laptop_single_sign_on_fetches_the_keys"
+
+
 def main() -> None:
     """Build for this machine's processor; put the packages ahead of everything on the path."""
     python = interpreter("3.13")
@@ -37,6 +40,8 @@ def main() -> None:
 
     path = " ".join([*(str(build / function) for function in handlers()), "."])
     tests = [str(HOME / "bin/pytest"), "-n", "auto", "-o", f"pythonpath={path}"]
+    # A package is for Lambda: it lacks what signs a person in on a laptop.
+    tests += ["--deselect", "tests/integration/test_dynamodb.py::" + LAPTOPS_TEST]
     sys.exit(subprocess.run([*tests, "tests/integration"], check=False, cwd=ROOT).returncode)
 
 
