@@ -111,6 +111,12 @@ import json, sys
 from boto3.session import Session
 from botocore.config import Config
 
+class Sent(Exception):
+    pass
+
+def send(request, **_):
+    raise Sent(request.url)
+
 def client(region, **variant):
     keys = {"aws_access_key_id": "-", "aws_secret_access_key": "-"}
     return Session(region_name=region, **keys).client("dynamodb", config=Config(**variant))
@@ -119,9 +125,11 @@ found = {}
 for region in sys.argv[1:]:
     for variant in ({}, {"use_fips_endpoint": True}, {"use_dualstack_endpoint": True}):
         try:
-            found[f"{region} {variant}"] = client(region, **variant).meta.endpoint_url
+            made = client(region, **variant)
+            made.meta.events.register("before-send.dynamodb", send)
+            made.get_item(TableName="-", Key={})
         except Exception as error:
-            found[f"{region} {variant}"] = str(error)
+            found[f"{region} {variant}"] = repr(error)
 operations = client(sys.argv[1]).meta.method_to_api_mapping
 print(json.dumps([found, operations], sort_keys=True))
 """
