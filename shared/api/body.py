@@ -40,7 +40,7 @@ def parse(model: type[B], document: object) -> B:
     """
     if isinstance(document, dict) and len(document) > MAX_FIELDS:
         raise InvalidRequest(
-            FieldError("body", f"has {len(document)} fields, this request {_fields(model)}")
+            FieldError("body", f"has {len(document)} fields, this request has {_fields(model)}")
         )
     try:
         return model.model_validate(document)
