@@ -12,6 +12,7 @@ Any Python from 3.10 on runs it; it needs nothing but pip or uv.
 """
 
 import gzip
+import hashlib
 import json
 import os
 import platform
@@ -21,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 from importlib.metadata import Distribution, distributions
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -67,13 +70,12 @@ def main(function: str, artifacts: Path) -> None:
     _say(f"{function}: {folder}/ for Python {target.python} on {target.machine}")
     for name in (folder, "shared"):
         shutil.copytree(ROOT / name, artifacts / name, ignore=NOT_SHIPPED)
-    with tempfile.TemporaryDirectory() as site:
-        _install(target, Path(site))
-        for distribution in _needed(_imports(folder), Path(site)):
-            _copy(distribution, artifacts)
-        _compile_models(folder, artifacts, Path(site))
-    _trim(artifacts / "botocore/data")
+    site = _site(target)
+    _compile_models(folder, artifacts, site)
     _compile(target, artifacts)
+    for distribution in _needed(_imports(folder), site):
+        _copy(distribution, site, artifacts)
+    _trim(artifacts / "botocore/data")
     for path in artifacts.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)  # whatever the umask: Lambda's user reads it
 
@@ -104,10 +106,33 @@ def _target(function: str, artifacts: Path) -> Target:
     raise SystemExit(f"{record} does not tell {function}'s runtime and architecture: see _target")
 
 
+def _site(target: Target) -> Path:
+    """Return a folder with every locked distribution as it is shipped; builds share it."""
+    made_of = [Path(__file__).read_text(), (ROOT / "requirements.txt").read_text(), *target]
+    made_of += [str(interpreter(target.python)), str(_uv())]
+    name = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
+    site = ROOT / ".aws-sam/site" / name
+    if site.exists():
+        return site
+    # SAM's container keeps the project read-only.
+    is_kept = os.access(ROOT, os.W_OK)
+    if is_kept:
+        site.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=site.parent if is_kept else None))
+    _install(target, made)
+    _compile(target, made)
+    with suppress(OSError):  # another build was sooner
+        return made.rename(site) if is_kept else made
+    return made
+
+
+def _uv() -> str | None:
+    return shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
 def _install(target: Target, site: Path) -> None:
     """Install every locked distribution for the target; none is built here, none runs here."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if uv:
+    if uv := _uv():
         command = [uv, "pip", "install", "--no-config", "--python", sys.executable]
         command += ["--python-platform", f"{target.machine}-manylinux2014"]
     else:
@@ -147,12 +172,16 @@ def _key(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _copy(distribution: Distribution, artifacts: Path) -> None:
-    for file in distribution.files or ():
-        if not LEFT_OUT.match(str(file)):
-            destination = artifacts / file
+def _copy(distribution: Distribution, site: Path, artifacts: Path) -> None:
+    """Copy what a function reads of a distribution, with its bytecode."""
+    for listed in distribution.files or ():
+        if LEFT_OUT.match(str(listed)):
+            continue
+        file = site / listed
+        for source in (file, *file.parent.glob(f"__pycache__/{file.stem}.*.pyc")):
+            destination = artifacts / source.relative_to(site)
             destination.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.locate(), destination)
+            shutil.copyfile(source, destination)
 
 
 def _compile_models(folder: str, artifacts: Path, site: Path) -> None:
@@ -221,6 +250,7 @@ def _compile(target: Target, artifacts: Path) -> None:
     subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
 
 
+@cache
 def interpreter(version: str) -> str | None:
     """Return an interpreter of this minor version; a name on the PATH may be a shim for none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
