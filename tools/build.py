@@ -47,6 +47,7 @@ LEFT_OUT = re.compile(
     r"""\.\./ | bin/ | .*\.(pyc|pyi|js|css)$ | .*/py\.typed$
     | annotated_types/test_cases\.py
     | boto3/(data|examples)/ | botocore/data/ (?! dynamodb/ | [^/]+$) | .*/examples-1\.json$
+    | .*/endpoint-rule-set-1\.json(\.gz)?$  # botocore then goes by endpoints.json, which is sooner
     | dateutil/zoneinfo/.*\.tar\.gz$
     | [^/]+\.dist-info/ (?! METADATA$)
     """,
@@ -71,7 +72,7 @@ def main(function: str, artifacts: Path) -> None:
     for name in (folder, "shared"):
         shutil.copytree(ROOT / name, artifacts / name, ignore=NOT_SHIPPED)
     site = _site(target)
-    _compile_models(folder, artifacts, site)
+    _compile_models(folder, artifacts)
     _compile(target, artifacts)
     for distribution in _needed(_imports(folder), site):
         _copy(distribution, site, artifacts)
@@ -106,6 +107,7 @@ def _target(function: str, artifacts: Path) -> Target:
     raise SystemExit(f"{record} does not tell {function}'s runtime and architecture: see _target")
 
 
+@cache
 def _site(target: Target) -> Path:
     """Return a folder with every locked distribution as it is shipped; builds share it."""
     made_of = [Path(__file__).read_text(), (ROOT / "requirements.txt").read_text(), *target]
@@ -184,28 +186,18 @@ def _copy(distribution: Distribution, site: Path, artifacts: Path) -> None:
             shutil.copyfile(source, destination)
 
 
-def _compile_models(folder: str, artifacts: Path, site: Path) -> None:
-    """Put in the place of the function's request.py what tools/models.py makes of it.
-
-    Pydantic is this Python's, of the locked version; in SAM's container, where the target is this
-    machine, it is the package's own.
-    """
+def _compile_models(folder: str, artifacts: Path) -> None:
+    """Put in the place of the function's request.py what tools/models.py makes of it."""
     if not (artifacts / folder / "request.py").exists():
         return
-    for path in ("", str(site)):
-        environment = {**os.environ, "PYTHONPATH": path}
-        ask = [sys.executable, "-c", "import pydantic"]
-        if subprocess.run(ask, capture_output=True, check=False, env=environment).returncode:
-            continue
-        command = [sys.executable, "-m", "tools.models", folder]
-        made = subprocess.run(
-            command, cwd=ROOT, check=True, stdout=subprocess.PIPE, env=environment
-        )
-        (artifacts / folder / "request.py").write_bytes(made.stdout)
-        return
-    _say(
-        "WARNING: no Pydantic found, so each cold start imports it and builds the request's model."
-    )
+    environment = dict(os.environ)
+    ask = [sys.executable, "-c", "import pydantic"]
+    if subprocess.run(ask, capture_output=True, check=False).returncode:  # it is not of .venv
+        here = Target("{}.{}".format(*sys.version_info), platform.machine())
+        environment["PYTHONPATH"] = str(_site(here))
+    command = [sys.executable, "-m", "tools.models", folder]
+    made = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, env=environment)
+    (artifacts / folder / "request.py").write_bytes(made.stdout)
 
 
 def _trim(data: Path) -> None:

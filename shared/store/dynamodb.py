@@ -5,6 +5,7 @@ adds that every answer is checked, that a failed call is tried once more, and th
 application's own; tests/reliability holds it to that. And it sets boto3 up for a short start.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -167,15 +168,19 @@ def _new_client(session: botocore.session.Session, roots: str | None) -> Any:
         user_agent="payment-api",  # else botocore composes one for each call
     )
     client: Any = Session(botocore_session=session).client("dynamodb", verify=roots, config=config)
-    client.meta.events.register("before-parse.dynamodb", _check)
+    client.meta.events.register("before-parse.dynamodb", _read)
     return client
 
 
-def _check(response_dict: Mapping[str, Any], **_: object) -> None:
-    """Check that an answer is what DynamoDB sent, by its CRC-32, before it is parsed.
+def _read(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
+) -> None:
+    """Read an answer before botocore does, if it is what DynamoDB sent, by its CRC-32.
 
     botocore takes one that was cut off, or is another server's, for an empty one. DynamoDB sends
-    the checksum with every answer, DynamoDB Local sends none with an error.
+    the checksum with every answer, DynamoDB Local sends none with an error. And botocore looks for
+    every type of value in every attribute, though an answer's JSON is what it makes of it (but for
+    binary values, which this table has none of).
 
     Raises:
         DamagedAnswer: it is not.
@@ -189,3 +194,6 @@ def _check(response_dict: Mapping[str, Any], **_: object) -> None:
         raise DamagedAnswer(f"with status {status}, its checksum is not DynamoDB's")
     if body[:1] + body[-1:] != b"{}":
         raise DamagedAnswer(f"with status {status}, it is no JSON object")
+    if status == HTTPStatus.OK:
+        customized_response_dict.update(json.loads(body))
+        response_dict["body"] = b"{}"

@@ -22,11 +22,18 @@ def architecture(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def build(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the build directory of `sam build`, run for the architecture."""
-    directory = tmp_path_factory.mktemp(architecture) / "build"
-    sam_build(directory, architecture)
-    return directory
+def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the build directory of `sam build`, run for each architecture."""
+    made = {name: tmp_path_factory.mktemp(name) / "build" for name in MACHINES}
+    for name, directory in made.items():
+        sam_build(directory, name)
+    return made
+
+
+@pytest.fixture(scope="session")
+def build(architecture: str, builds: dict[str, Path]) -> Path:
+    """Return the build directory of the architecture: pytest may ask for one twice."""
+    return builds[architecture]
 
 
 def sam_build(directory: Path, architecture: str) -> str:
