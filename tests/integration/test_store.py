@@ -166,8 +166,9 @@ def test_a_lost_answer_is_no_second_payment_and_no_replay(
     ids=lambda failure: getattr(failure, "status_code", type(failure).__name__),
 )
 def test_a_store_that_is_away_is_a_503_and_costs_no_key(
-    alice: Client, edge: Any, failure: Any
+    alice: Client, edge: Any, failure: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dynamodb, "LONGEST_PAUSE_SECONDS", 0)
     payment_id = alice.create(REQUEST).json["paymentId"]
     is_away = [True]
 

@@ -111,7 +111,7 @@ def test_every_history_goes_as_the_model_says(
     network: Network, items: Items, record_property: Any
 ) -> None:
     budget = settings(
-        max_examples=3 if MINUTES else 15,  # so that a soak ends close to its time
+        max_examples=3 if MINUTES else 10,  # so that a soak ends close to its time
         stateful_step_count=50 if MINUTES else 15,
         derandomize=not MINUTES,
         database=None,
