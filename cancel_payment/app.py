@@ -5,10 +5,10 @@ from shared.api.body import parse
 from shared.api.handlers import api_call
 from shared.api.request import Request
 from shared.api.response import Response, show
-from shared.operations import operations
 from shared.payments import commands
 from shared.prime import prime
 from shared.store.payments import payments
+from shared.wiring import operations
 
 
 @api_call

@@ -8,6 +8,7 @@ from shared.api.handlers import api_call
 from shared.api.log import count
 from shared.api.request import Request
 from shared.api.response import Response, show
+from shared.gateways import limits
 from shared.payments.payment import new_payment
 from shared.prime import prime
 from shared.store.payments import payments
@@ -17,6 +18,7 @@ from shared.store.payments import payments
 def handler(request: Request) -> Response:
     """Take a `PaymentRequest`; answer 201 with the payment, new or made by the same call before."""
     asked_for = parse(PaymentRequest, request.json())
+    limits.check(asked_for.gateway, asked_for.amount_minor, asked_for.currency)
     new = new_payment(request.caller.sub, request.idempotency_key, **vars(asked_for))
     payment, is_new = payments().create(new)
     count("PaymentsCreated" if is_new else "PaymentsReplayed", currency=payment.currency)

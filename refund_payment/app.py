@@ -7,11 +7,11 @@ from shared.api.body import parse
 from shared.api.handlers import api_call
 from shared.api.request import Request
 from shared.api.response import Response, respond
-from shared.operations import operations
 from shared.payments import commands, ids
 from shared.payments.shown import refund_json
 from shared.prime import prime
 from shared.store.payments import payments
+from shared.wiring import operations
 
 
 @api_call

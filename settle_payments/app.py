@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from shared.api.events import schedule
-from shared.operations import operations
 from shared.payments.clock import now
 from shared.store.payments import payments
+from shared.wiring import operations
 
 BATCH = 500
 """How many payments of each part of the index one run takes up at most."""

@@ -13,6 +13,7 @@
     └── Unavailable             something needed is busy or away; the call is safe to repeat
         ├── StoreUnavailable
         ├── GatewayUnavailable
+        │   └── GatewayKeysRefused  its keys are missing, or it does not take them
         └── DeadlineExceeded
 
 `shared.api.problems` says what a client is told about each. `StoreRefused` is not one of them: it
@@ -94,6 +95,10 @@ class StoreUnavailable(Unavailable):
 
 class GatewayUnavailable(Unavailable):
     """The gateway did not answer, or not so that its answer is known; it may have acted."""
+
+
+class GatewayKeysRefused(GatewayUnavailable):
+    """The gateway's keys are missing, revoked or wrong: a person has to put them right."""
 
 
 class DeadlineExceeded(Unavailable):

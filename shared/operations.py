@@ -18,17 +18,18 @@ from shared.api.log import gauge
 from shared.errors import (
     GatewayUnavailable,
     PaymentApiError,
+    PaymentNotFound,
     StatusConflict,
     StoreUnavailable,
     VersionMismatch,
 )
-from shared.gateways import gateways
+from shared.gateways.manual import Manual
 from shared.gateways.port import Gateway
 from shared.payments import lifecycle
 from shared.payments.clock import later, now, seconds_between
-from shared.payments.commands import Command
+from shared.payments.commands import Command, confirm
 from shared.payments.facts import FIRST_LOOK_SECONDS, Facts, abandon, apply, is_over, revise
-from shared.payments.payment import Operation, Payment
+from shared.payments.payment import AGREED, MANUAL, Operation, Payment
 from shared.store.payments import PaymentChanged, PaymentRepository, payments
 
 TRIES = 10
@@ -40,7 +41,7 @@ LATE_SECONDS = 3600
 LONGEST_WAIT_SECONDS = 600
 """The longest pause between two looks at an operation under way."""
 
-LONGEST_IDLE_SECONDS = 86_400
+LONGEST_IDLE_SECONDS = 3600
 """The same for a payment that waits for its payer, or for its gateway."""
 
 
@@ -151,6 +152,27 @@ class Operations:
         """
         return self._keep(payment, self._gateway(payment).fetch(payment), "gateway")
 
+    def hear(self, payment_id: str, gateway: str) -> None:
+        """Take it from a gateway that something happened to a payment, and ask it what.
+
+        Raises:
+            PaymentNotFound: there is none such of this gateway.
+            GatewayUnavailable, StoreUnavailable: it cannot be known now.
+        """
+        payment = self._payments.get(payment_id, owner=None)
+        if payment.gateway != gateway:
+            raise PaymentNotFound
+        self._go_on(self.learn(payment))
+
+    def _go_on(self, payment: Payment) -> Payment:
+        """Take a payment further whose payer has agreed to it: at some gateways, this moves it."""
+        if (payment.next_action or {}).get("type") != AGREED or payment.operation:
+            return payment
+        outcome = self.run(payment, confirm)
+        if not outcome.is_known:
+            raise GatewayUnavailable
+        return outcome.payment
+
     def settle(self, payment_id: str) -> Payment:
         """Take up a payment that is due: ask what happened, and repeat what did not.
 
@@ -167,7 +189,7 @@ class Operations:
         wait = min(FIRST_LOOK_SECONDS * 2**payment.attempts, longest)
         try:
             payment = self._payments.postpone(payment, later(now(), wait))
-            payment = self._resume(payment)
+            payment = self._go_on(self._resume(payment))
             operation = payment.operation
             window = self._gateway(payment).repeat_seconds + LATE_SECONDS
             if operation and _age(operation) >= window:
@@ -201,9 +223,9 @@ class Operations:
 
 
 @cache
-def operations() -> Operations:
-    """Return the operations on this execution environment's payments."""
-    return Operations(payments(), gateways())
+def manual_operations() -> Operations:
+    """Return the operations on payments whose money moves elsewhere."""
+    return Operations(payments(), {MANUAL: Manual()})
 
 
 def _ask(gateway: Gateway, payment: Payment) -> Facts:

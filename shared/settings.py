@@ -10,12 +10,14 @@ class Settings(NamedTuple):
 
     Attributes:
         table_name: the DynamoDB table of payments.
+        stack: the name of the stack.
         allowed_origin: the web origin that browsers may call from, or `*`.
         gateways: the payment gateways that this stack may use, by name.
         is_sam_local: whether `sam local` runs the function: it has no authorizer.
     """
 
     table_name: str
+    stack: str
     allowed_origin: str
     is_sam_local: bool
     gateways: tuple[str, ...]
@@ -26,6 +28,7 @@ def settings() -> Settings:
     """Return the settings of this execution environment."""
     return Settings(
         table_name=os.environ["TABLE_NAME"],
+        stack=os.environ["POWERTOOLS_SERVICE_NAME"],
         allowed_origin=os.environ["ALLOWED_ORIGIN"],
         gateways=tuple(os.environ.get("GATEWAYS", "manual").split(",")),
         is_sam_local=os.environ.get("AWS_SAM_LOCAL") == "true",

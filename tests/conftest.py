@@ -22,7 +22,7 @@ from botocore.httpsession import URLLib3Session
 
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
-from shared import operations, settings
+from shared import operations, settings, wiring
 from shared.api import log
 from shared.payments.cards import has_card_number
 from shared.payments.ids import is_payment_id
@@ -67,7 +67,8 @@ def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget() -> None:
     """Let the functions read their environment anew, as after a cold start."""
     settings.settings.cache_clear()
-    operations.operations.cache_clear()
+    wiring.operations.cache_clear()
+    operations.manual_operations.cache_clear()
     STORE.reset()
     STORE.__init__()
 

@@ -4,7 +4,7 @@ from shared.api.body import parse
 from shared.api.handlers import api_call
 from shared.api.request import Request
 from shared.api.response import Response, show
-from shared.operations import operations
+from shared.operations import manual_operations
 from shared.payments import commands
 from shared.prime import prime
 from shared.store.payments import payments
@@ -16,7 +16,7 @@ def handler(request: Request) -> Response:
     """Take an `UpdateRequest`; answer 200 with the payment."""
     asked_for = parse(UpdateRequest, request.json())
     payment = payments().get(request.payment_id, request.caller.reach)
-    done = operations().run(payment, commands.update(asked_for.status), request.if_match)
+    done = manual_operations().run(payment, commands.update(asked_for.status), request.if_match)
     return show(done.payment, request.caller, is_replay=done.is_replay, is_known=done.is_known)
 
 

@@ -49,6 +49,12 @@ class PublicRequest:
         self.trace_id: str = context.get("extendedRequestId") or context["requestId"]
         self.route = f"{event.get('httpMethod')} {event.get('resource')}"
 
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Every header by its name in lower case; of one that is sent twice, the last value."""
+        headers: Mapping[str, list[str]] = self._event.get("multiValueHeaders") or {}
+        return {name.lower(): values[-1] for name, values in headers.items() if values}
+
     def headers(self, name: str) -> list[str]:
         """Return every value of a header, whose name is sent in any case."""
         headers: Mapping[str, list[str]] = self._event.get("multiValueHeaders") or {}

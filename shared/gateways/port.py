@@ -44,7 +44,11 @@ class Gateway(Protocol):
         """Return everything that the gateway knows of the payment."""
 
     def payment_id_in(self, headers: Mapping[str, str], body: bytes) -> str | None:
-        """Return which payment a webhook is about; None where it is none of this stack.
+        """Return which payment a webhook is about; None where it is about none.
+
+        Args:
+            headers: by their names in lower case.
+            body: as it was sent: it is signed.
 
         Raises:
             InvalidRequest: the signature over the raw body is missing, wrong or old.

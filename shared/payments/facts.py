@@ -125,13 +125,10 @@ def _due_at(payment: Payment) -> str | None:
     if payment.operation:
         return later(payment.operation.since, FIRST_LOOK_SECONDS)
     is_refunding = any(refund.status == "PENDING" for refund in payment.refunds)
-    if is_refunding or payment.status == lifecycle.PROCESSING:
+    if is_refunding or payment.status in (lifecycle.PROCESSING, lifecycle.REQUIRES_ACTION):
         return later(payment.updated_at, LOOK_AGAIN_SECONDS)
     if payment.status == lifecycle.AUTHORIZED and payment.authorized_until:
         return later(payment.authorized_until, LOOK_AGAIN_SECONDS)
-    if payment.status == lifecycle.REQUIRES_ACTION:
-        expires_at = (payment.next_action or {}).get("expiresAt")
-        return later(expires_at or payment.updated_at, LOOK_AGAIN_SECONDS)
     return None
 
 

@@ -16,6 +16,9 @@ from shared.payments.lifecycle import CONFIRM, PENDING
 MANUAL = "manual"
 """The gateway for money that moves elsewhere: bank transfer, cash."""
 
+AGREED = "confirm"
+"""The type of a next action where the payer has agreed, and a confirm moves the money."""
+
 MAX_REFUNDS = 50
 MAX_HISTORY = 100
 
@@ -88,7 +91,7 @@ class Payment:
         version: grows by one with each change.
         gateway: who moves the money.
         capture: `automatic`, or `manual`: authorized first, captured by a call.
-        next_action: what the payer has to do: type, url, expiresAt.
+        next_action: what is to be done: type (`redirect` the payer to `url`, or AGREED), expiresAt.
         last_error: why the gateway refused something last: code, message.
         cancellation_reason: what the last call to cancel it gave as the reason.
         references: the gateway's own ids, by a name that the gateway chooses.

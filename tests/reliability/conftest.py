@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared import operations
+from shared import wiring
 from shared.gateways.manual import Manual
 from shared.payments import clock
 from shared.store import dynamodb
@@ -142,7 +142,7 @@ def adapter(gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch) -> Script
     """Return the adapter by which the functions reach the gateway."""
     adapter = Scripted(gateway.url)
     monkeypatch.setenv("GATEWAYS", "manual,scripted")
-    monkeypatch.setattr(operations, "gateways", lambda: {"manual": Manual(), "scripted": adapter})
+    monkeypatch.setattr(wiring, "gateways", lambda: {"manual": Manual(), "scripted": adapter})
     forget()
     return adapter
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from settle_payments.app import handler as settle_payments
 from shared.errors import StoreUnavailable
-from shared.operations import operations
+from shared.wiring import operations
 from shared.payments.lifecycle import MOVES
 from shared.payments.payment import Payment, new_payment
 from shared.store.payments import payments

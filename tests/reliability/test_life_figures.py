@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from settle_payments.app import handler as settle_payments
-from shared import operations
+from shared import wiring
 from shared.payments.clock import later, now
 from shared.payments.facts import Facts, revise
 from shared.payments.ids import new_operation_id
@@ -195,7 +195,7 @@ def test_a_sweep_settles_ten_thousand_due_payments(  # noqa: PLR0917
         puts = [{"PutRequest": {"Item": due_item()}} for _ in range(25)]
         client.batch_write_item(RequestItems={name: puts})
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", store_url)
-    monkeypatch.setattr(operations, "gateways", lambda: {"scripted": Instant()})
+    monkeypatch.setattr(wiring, "gateways", lambda: {"scripted": Instant()})
     forget()
 
     seconds = []

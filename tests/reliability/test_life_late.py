@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared import operations
+from shared import wiring
 from shared.gateways.manual import Manual
 from shared.payments.facts import Facts
 from shared.payments.payment import Operation, Payment
@@ -193,7 +193,7 @@ def test_of_many_reconcilers_at_once_one_goes_on(life: Life) -> None:
 
     life.seconds_ahead += HOUR
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(operations.operations().settle, [payment_id] * 8))
+        list(pool.map(wiring.operations().settle, [payment_id] * 8))
 
     assert len(life.gateway.asked) == 1
     assert life.settled(payment_id).status == "CAPTURED"
@@ -348,7 +348,7 @@ def test_a_gateway_that_this_stack_has_no_more_is_a_503(
     payment_id = life.made("manual", "AUTHORIZED")
     life.gateway.plan(Fault.DROPPED_REQUEST)
     assert life.office.do("capture", payment_id).status == 202
-    monkeypatch.setattr(operations, "gateways", lambda: {"manual": Manual()})
+    monkeypatch.setattr(wiring, "gateways", lambda: {"manual": Manual()})
     forget()
 
     assert life.office.do("capture", payment_id).status == 503

@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from shared import operations
+from shared import operations, wiring
 from shared.api import log
 from shared.payments import clock, facts
 from shared.store import dynamodb, items, payments
@@ -141,7 +141,7 @@ def serve() -> None:
 def _reach(gateway_url: str) -> None:
     """Do what the fixture `life` does in its own process."""
     gateways = {"scripted": Scripted(gateway_url)}
-    operations.gateways = lambda: gateways
+    wiring.gateways = lambda: gateways
     items.SHARDS = payments.SHARDS = 1
     if "LOOKS_AT_ONCE" in os.environ:
         operations.FIRST_LOOK_SECONDS = facts.FIRST_LOOK_SECONDS = facts.LOOK_AGAIN_SECONDS = 0

@@ -1,0 +1,50 @@
+"""The keys of gateways: one SecureString parameter of SSM each, of JSON.
+
+    /<stack>/gateways/stripe  {"secretKey": "…", "webhookSecrets": ["…"]}
+    /<stack>/gateways/paypal  {"clientId": "…", "clientSecret": "…", "webhookIds": ["…"], "url": "…"}
+
+A list holds an old secret beside its successor while one is rolled. `url` is the gateway's address
+where it is not the usual one. They are kept for five minutes; `fresh` reads them again.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.parameters import SSMProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import (
+    GetParameterError,
+    TransformParameterError,
+)
+from botocore.config import Config
+
+from shared.errors import GatewayKeysRefused
+from shared.settings import settings
+
+MAX_AGE_SECONDS = 300
+
+
+def keys(gateway: str, *, fresh: bool = False) -> Mapping[str, Any]:
+    """Return a gateway's keys.
+
+    Raises:
+        GatewayKeysRefused: there are none, or they cannot be read.
+    """
+    try:
+        found: Mapping[str, Any] = _parameters().get(
+            f"/{settings().stack}/gateways/{gateway}",
+            max_age=MAX_AGE_SECONDS,
+            transform="json",
+            decrypt=True,
+            force_fetch=fresh,
+        )
+    except (GetParameterError, TransformParameterError) as error:
+        raise GatewayKeysRefused from error
+    return found
+
+
+@cache
+def _parameters() -> SSMProvider:
+    times = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
+    return SSMProvider(boto3_client=boto3.client("ssm", config=times))

@@ -1,0 +1,27 @@
+"""What a gateway tells of its own accord."""
+
+from contextlib import suppress
+from http import HTTPStatus
+
+from shared.api.request import PublicRequest
+from shared.api.response import Response
+from shared.errors import GatewayUnavailable, PaymentNotFound
+from shared.gateways.known import gateways
+from shared.wiring import operations
+
+
+def hear(gateway: str, request: PublicRequest) -> Response:
+    """Take a signed webhook for the signal that something happened to a payment: answer 204.
+
+    Raises:
+        InvalidRequest: its signature is missing, wrong or old.
+        GatewayUnavailable, StoreUnavailable: it cannot be known now; the gateway sends it again.
+    """
+    known = gateways().get(gateway)
+    if known is None:  # its keys are elsewhere
+        raise GatewayUnavailable
+    payment_id = known.payment_id_in(request.all_headers, request.raw_body)
+    if payment_id:
+        with suppress(PaymentNotFound):  # another stack's, which has the same account
+            operations().hear(payment_id, gateway)
+    return Response(HTTPStatus.NO_CONTENT, log={"paymentId": payment_id})
