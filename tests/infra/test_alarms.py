@@ -6,6 +6,7 @@ import pytest
 
 from shared.api.problems import DEFECT, problem_of
 from shared.errors import StoreUnavailable
+from shared.operations import LONGEST_WAIT_SECONDS
 from tests.infra.conftest import Stack, deployed
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
@@ -74,6 +75,15 @@ def test_defects_and_a_failing_store_are_watched_by_the_names_that_are_counted(
         "DefectsAlarm": {"service": service, "reason": DEFECT.name},
         "StoreAlarm": {"service": service, "reason": problem_of(StoreUnavailable()).name},
     }
+
+
+def test_what_a_gateway_leaves_unknown_is_watched(stack: Stack) -> None:
+    alarm = stack.all("AWS::CloudWatch::Alarm")["OperationsAlarm"]["Properties"]
+    longest = LONGEST_WAIT_SECONDS + 60  # the schedule's minute
+
+    assert (alarm["MetricName"], alarm["Statistic"]) == ("OperationAge", "Maximum")
+    assert list(dimensions(alarm)) == ["service"]
+    assert alarm["Period"] >= longest  # else no measurement falls into some periods
 
 
 def test_silence_is_no_alarm(stack: Stack) -> None:

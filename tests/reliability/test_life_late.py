@@ -1,5 +1,7 @@
 """What comes late, twice, out of order, or from somebody else at the gateway is kept as it is."""
 
+import io
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,6 +47,18 @@ def test_an_operation_that_may_not_be_repeated_any_more_is_given_up(life: Life) 
     assert given_up.headers["Idempotent-Replayed"] == "true"
     assert life.refund(payment_id, "r-2").json["status"] == "SUCCEEDED"
     assert life.settled(payment_id).status == "REFUNDED"
+
+
+def test_how_long_an_answer_is_unknown_is_measured(life: Life, logs: io.StringIO) -> None:
+    payment_id = life.made("automatic", "CAPTURED")
+    life.gateway.plan(Fault.DROPPED_ANSWER)
+    life.refund(payment_id, "r-1")
+
+    life.sweep()
+
+    lines = [json.loads(line) for line in logs.getvalue().splitlines()]
+    [age] = [line["OperationAge"] for line in lines if "OperationAge" in line]
+    assert age == [pytest.approx(HOUR, abs=60)]
 
 
 @pytest.mark.parametrize(
