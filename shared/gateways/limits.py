@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from shared.errors import FieldError, InvalidRequest
-from shared.payments.money import to_major
 from shared.payments.currencies import DECIMALS
+from shared.payments.money import to_major
 
 
 class Limits(NamedTuple):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from settle_payments.app import handler as settle_payments
 from shared.errors import StoreUnavailable
-from shared.wiring import operations
 from shared.payments.lifecycle import MOVES
 from shared.payments.payment import Payment, new_payment
 from shared.store.payments import payments
+from shared.wiring import operations
 from tests.conftest import Client, Context, Response
 from tests.reliability.gateway import Account, Scripted, ScriptedGateway
 
