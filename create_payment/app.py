@@ -18,8 +18,8 @@ from shared.store.payments import payments
 def handler(request: Request) -> Response:
     """Take a `PaymentRequest`; answer 201 with the payment, new or made by the same call before."""
     asked_for = parse(PaymentRequest, request.json())
-    limits.check(asked_for.gateway, asked_for.amount_minor, asked_for.currency)
     new = new_payment(request.caller.sub, request.idempotency_key, **vars(asked_for))
+    limits.check(new)
     payment, is_new = payments().create(new)
     count("PaymentsCreated" if is_new else "PaymentsReplayed", currency=payment.currency)
     location = {"Location": f"{request.path}?paymentId={payment.payment_id}"}

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from shared.api.log import gauge
+from shared.api.log import count, gauge
 from shared.errors import (
+    GatewayKeysRefused,
     GatewayUnavailable,
     PaymentApiError,
     PaymentNotFound,
@@ -115,7 +116,8 @@ class Operations:
                 payment = self._keep(payment, facts, operation.cause)
             else:
                 payment = self._resume(payment)
-        except GatewayUnavailable:
+        except GatewayUnavailable as error:
+            note(error)
             return Outcome(payment, is_known=False)
         if payment.operation == operation:
             return Outcome(payment, is_known=False)
@@ -196,8 +198,10 @@ class Operations:
                 payment = self._payments.save(
                     revise(payment, abandon(payment), operation.cause), payment
                 )
-        except (GatewayUnavailable, PaymentChanged):
+        except PaymentChanged:
             pass
+        except GatewayUnavailable as error:
+            note(error)
         return payment
 
     def _keep(self, payment: Payment, facts: Facts, cause: str) -> Payment:
@@ -226,6 +230,11 @@ class Operations:
 def manual_operations() -> Operations:
     """Return the operations on payments whose money moves elsewhere."""
     return Operations(payments(), {MANUAL: Manual()})
+
+
+def note(error: GatewayUnavailable) -> None:
+    """Count a gateway that did not answer, by the reason."""
+    count("GatewayFailures", reason="keys" if isinstance(error, GatewayKeysRefused) else "silence")
 
 
 def _ask(gateway: Gateway, payment: Payment) -> Facts:

@@ -1,12 +1,12 @@
 """What a gateway tells of its own accord."""
 
-from contextlib import suppress
 from http import HTTPStatus
 
 from shared.api.request import PublicRequest
 from shared.api.response import Response
 from shared.errors import GatewayUnavailable, PaymentNotFound
 from shared.gateways.known import gateways
+from shared.operations import note
 from shared.wiring import operations
 
 
@@ -20,8 +20,13 @@ def hear(gateway: str, request: PublicRequest) -> Response:
     known = gateways().get(gateway)
     if known is None:  # its keys are elsewhere
         raise GatewayUnavailable
-    payment_id = known.payment_id_in(request.all_headers, request.raw_body)
-    if payment_id:
-        with suppress(PaymentNotFound):  # another stack's, which has the same account
+    try:
+        payment_id = known.payment_id_in(request.all_headers, request.raw_body)
+        if payment_id:
             operations().hear(payment_id, gateway)
+    except PaymentNotFound:  # another stack's, which has the same account
+        pass
+    except GatewayUnavailable as error:
+        note(error)
+        raise
     return Response(HTTPStatus.NO_CONTENT, log={"paymentId": payment_id})

@@ -38,15 +38,15 @@ IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in
 # Of ours: YAML holds the words that document an operation.
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__", ".*", "*.yaml")
 
-SERVICES = {"dynamodb"}
-"""Those of AWS's services that a function calls, as botocore names them."""
+SERVICES = {"shared.store.dynamodb": "dynamodb", "shared.gateways.keys": "ssm"}
+"""Those of AWS's services that our modules call, as botocore names them."""
 
 # Files of a distribution that no function reads. METADATA is how Amazon Inspector and its like know
 # what is in a package.
 LEFT_OUT = re.compile(
     r"""\.\./ | bin/ | .*\.(pyc|pyi|js|css)$ | .*/py\.typed$
     | annotated_types/test_cases\.py
-    | boto3/(data|examples)/ | botocore/data/ (?! dynamodb/ | [^/]+$) | .*/examples-1\.json$
+    | boto3/(data|examples)/ | botocore/data/ (?! (dynamodb|ssm)/ | [^/]+$) | .*/examples-1\.json$
     | .*/endpoint-rule-set-1\.json(\.gz)?$  # botocore then goes by endpoints.json, which is sooner
     | dateutil/zoneinfo/.*\.tar\.gz$
     | [^/]+\.dist-info/ (?! METADATA$)
@@ -74,9 +74,11 @@ def main(function: str, artifacts: Path) -> None:
     site = _site(target)
     _compile_models(folder, artifacts)
     _compile(target, artifacts)
-    for distribution in _needed(_imports(folder), site):
+    ours, others = _imports(folder)
+    for distribution in _needed(others, site):
         _copy(distribution, site, artifacts)
-    _trim(artifacts / "botocore/data")
+    services = {service for module, service in SERVICES.items() if module in ours}
+    _trim(artifacts / "botocore/data", services)
     for path in artifacts.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)  # whatever the umask: Lambda's user reads it
 
@@ -145,11 +147,11 @@ def _install(target: Target, site: Path) -> None:
     subprocess.run([*command, "--target", str(site)], check=True)
 
 
-def _imports(folder: str) -> set[str]:
-    """Return the top-level names that the function imports, itself or through `shared`."""
+def _imports(folder: str) -> tuple[set[str], set[str]]:
+    """Return the modules of ours that the function imports, and the top-level names of others."""
     finder = ModuleFinder(path=[str(ROOT)])
     finder.import_hook(f"{folder}.app")
-    return {name.partition(".")[0] for name in finder.any_missing()}
+    return set(finder.modules), {name.partition(".")[0] for name in finder.any_missing()}
 
 
 def _needed(imports: set[str], site: Path) -> Iterator[Distribution]:
@@ -200,14 +202,16 @@ def _compile_models(folder: str, artifacts: Path) -> None:
     (artifacts / folder / "request.py").write_bytes(made.stdout)
 
 
-def _trim(data: Path) -> None:
-    """Leave what a client of DynamoDB needs of two files that every cold start parses."""
+def _trim(data: Path, services: set[str]) -> None:
+    """Leave what clients of the services need of botocore's data, which every cold start parses."""
     if not data.exists():
         return
+    for unused in set(SERVICES.values()) - services:
+        shutil.rmtree(data / unused)
     endpoints = json.loads((data / "endpoints.json").read_bytes())
     for partition in endpoints["partitions"]:
-        services = partition["services"].items()
-        partition["services"] = {name: found for name, found in services if name in SERVICES}
+        known = partition["services"].items()
+        partition["services"] = {name: found for name, found in known if name in services}
     (data / "endpoints.json").write_text(json.dumps(endpoints))
     for packed in data.glob("*/*/service-2.json.gz"):
         model = json.loads(gzip.decompress(packed.read_bytes()), object_hook=_undocumented)

@@ -1,10 +1,10 @@
 """The keys of gateways: one SecureString parameter of SSM each, of JSON.
 
     /<stack>/gateways/stripe  {"secretKey": "…", "webhookSecrets": ["…"]}
-    /<stack>/gateways/paypal  {"clientId": "…", "clientSecret": "…", "webhookIds": ["…"], "url": "…"}
+    /<stack>/gateways/paypal  {"clientId": "…", "clientSecret": "…", "webhookIds": ["…"]}
 
-A list holds an old secret beside its successor while one is rolled. `url` is the gateway's address
-where it is not the usual one. They are kept for five minutes; `fresh` reads them again.
+A list holds an old secret beside its successor while one is rolled. Where the gateway's address is
+not the usual one, it stands beside them as `url`. They are kept for five minutes.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def keys(gateway: str, *, fresh: bool = False) -> Mapping[str, Any]:
         GatewayKeysRefused: there are none, or they cannot be read.
     """
     try:
-        found: Mapping[str, Any] = _parameters().get(
+        found: Any = _parameters().get(
             f"/{settings().stack}/gateways/{gateway}",
             max_age=MAX_AGE_SECONDS,
             transform="json",
@@ -41,6 +41,8 @@ def keys(gateway: str, *, fresh: bool = False) -> Mapping[str, Any]:
         )
     except (GetParameterError, TransformParameterError) as error:
         raise GatewayKeysRefused from error
+    if not isinstance(found, dict):
+        raise GatewayKeysRefused
     return found
 
 

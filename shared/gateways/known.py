@@ -12,11 +12,11 @@ def gateways() -> Mapping[str, Gateway]:
     """Return the gateways that this stack has; the client of no other is imported."""
     found: dict[str, Gateway] = {MANUAL: Manual()}
     if "stripe" in settings().gateways:
-        from shared.gateways.stripe import Stripe
+        from shared.gateways.stripe import Stripe  # noqa: PLC0415
 
         found["stripe"] = Stripe()
     if "paypal" in settings().gateways:
-        from shared.gateways.paypal import PayPal
+        from shared.gateways.paypal import PayPal  # noqa: PLC0415
 
         found["paypal"] = PayPal()
     return found

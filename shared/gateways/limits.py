@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from shared.errors import FieldError, InvalidRequest
-from shared.payments.currencies import DECIMALS
 from shared.payments.money import to_major
+from shared.payments.payment import Payment
 
 
 class Limits(NamedTuple):
@@ -28,19 +28,20 @@ class Limits(NamedTuple):
 LIMITS: Mapping[str, Limits] = {}
 
 
-def check(gateway: str, amount_minor: int, currency: str) -> None:
-    """Check that a gateway takes an amount.
+def check(payment: Payment) -> None:
+    """Check that its gateway takes a payment.
 
     Raises:
         InvalidRequest: it does not; the message says what it takes.
     """
+    gateway, currency, amount_minor = payment.gateway, payment.currency, payment.amount_minor
     limits = LIMITS.get(gateway)
     if limits is None:
         return
     if limits.currencies is not None and currency not in limits.currencies:
         known = ", ".join(sorted(limits.currencies))
         raise InvalidRequest(FieldError("currency", f"must be one that {gateway} takes: {known}"))
-    decimals = DECIMALS[currency]
+    decimals = payment.decimals
     fewer = limits.decimals.get(currency, decimals)
     if amount_minor % 10 ** (decimals - fewer):
         message = f"{gateway} takes {currency} with {fewer} decimals"
