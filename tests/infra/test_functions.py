@@ -42,8 +42,10 @@ def operations(function: str) -> set[str]:
     names are in lower case, without underscores.
     """
     code = "".join(path.read_text() for path in (ROOT / folder_of(function)).glob("*.py"))
+    if "shared.webhooks" in code:
+        code += (ROOT / "shared/webhooks.py").read_text()
     todo = [(PaymentRepository, name) for name in re.findall(r"\bpayments\(\)\.(\w+)", code)]
-    todo += [(Operations, name) for name in re.findall(r"\boperations\(\)\.(\w+)", code)]
+    todo += [(Operations, name) for name in re.findall(r"operations\(\)\.(\w+)", code)]
     found, seen = set(), set()
     while todo:
         kind, name = todo.pop()
@@ -86,6 +88,16 @@ def test_every_permission_is_of_named_actions_on_named_resources(stack: Stack) -
                 assert re.fullmatch(r"PaymentsTable\.Arn(/index/[\w-]+)?", statement["Resource"]), (
                     statement
                 )
+
+
+def test_what_calls_a_gateway_and_nothing_else_may_read_the_keys(stack: Stack) -> None:
+    for function in stack.functions:
+        code = "".join(path.read_text() for path in (ROOT / folder_of(function)).glob("*.py"))
+        calls_gateways = "shared.wiring" in code or "shared.webhooks" in code
+        read = [each for each in statements(stack, function) if "ssm:GetParameter" in actions(each)]
+        assert len(read) == calls_gateways, function
+        for statement in read:
+            assert statement["Resource"].endswith("/gateways/*")
 
 
 def test_beyond_that_it_may_log_and_trace(stack: Stack) -> None:
