@@ -18,8 +18,9 @@ from aws_lambda_powertools.utilities.parameters.exceptions import (
     TransformParameterError,
 )
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from shared.errors import GatewayKeysRefused
+from shared.errors import GatewayKeysRefused, GatewayUnavailable
 from shared.settings import settings
 
 MAX_AGE_SECONDS = 300
@@ -29,7 +30,8 @@ def keys(gateway: str, *, fresh: bool = False) -> Mapping[str, Any]:
     """Return a gateway's keys.
 
     Raises:
-        GatewayKeysRefused: there are none, or they cannot be read.
+        GatewayKeysRefused: there are none, or they may not be read.
+        GatewayUnavailable: SSM did not answer.
     """
     try:
         found: Any = _parameters().get(
@@ -39,7 +41,10 @@ def keys(gateway: str, *, fresh: bool = False) -> Mapping[str, Any]:
             decrypt=True,
             force_fetch=fresh,
         )
-    except (GetParameterError, TransformParameterError) as error:
+    except GetParameterError as error:
+        is_refusal = isinstance(error.__context__, ClientError)
+        raise GatewayKeysRefused if is_refusal else GatewayUnavailable from error
+    except TransformParameterError as error:
         raise GatewayKeysRefused from error
     if not isinstance(found, dict):
         raise GatewayKeysRefused
