@@ -29,9 +29,7 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 def contents(project: Path) -> dict[str, bytes]:
     files = (path.relative_to(project) for path in project.rglob("*") if path.is_file())
-    ours = (
-        file for file in files if not file.parts[0].startswith(".") and file.parts[0] != "build"
-    )
+    ours = (file for file in files if not file.parts[0].startswith(".") and file.suffix != ".pyc")
     return {str(file): (project / file).read_bytes() for file in ours}
 
 
