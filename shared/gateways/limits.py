@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from shared.errors import FieldError, InvalidRequest
-from shared.payments.money import to_major
 from shared.payments.currencies import DECIMALS
+from shared.payments.money import to_major
 
 
 class Limits(NamedTuple):
@@ -25,7 +25,37 @@ class Limits(NamedTuple):
     most: int
 
 
-LIMITS: Mapping[str, Limits] = {}
+_STRIPE = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BWP BYN BZD
+    CAD CDF CHF CLP CNY COP CRC CVE CZK DJF DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD
+    GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR ISK JMD JOD JPY KES KGS KHR KMF KRW KWD KYD KZT
+    LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK
+    NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SEK SGD SHP SLE
+    SOS SRD SZL THB TJS TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VND VUV WST XAF XCD XCG
+    XOF XPF YER ZAR ZMW
+"""
+
+LIMITS: Mapping[str, Limits] = {
+    # docs.stripe.com/currencies. ISK and UGX are sent there with two decimals, always 00.
+    "stripe": Limits(
+        currencies=frozenset(_STRIPE.split()),
+        decimals={"BHD": 2, "JOD": 2, "KWD": 2, "MGA": 0, "OMR": 2, "TND": 2},
+        least={
+            **dict.fromkeys(("AUD", "CAD", "CHF", "EUR", "USD"), 50),
+            "CZK": 1500,
+            "DKK": 250,
+            "GBP": 30,
+            "HKD": 400,
+            "HUF": 17500,
+            "JPY": 50,
+            "MXN": 1000,
+            "NOK": 300,
+            "PLN": 200,
+            "SEK": 300,
+        },
+        most=999_999_999_999,
+    ),
+}
 
 
 def check(gateway: str, amount_minor: int, currency: str) -> None:
