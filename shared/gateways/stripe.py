@@ -455,7 +455,8 @@ def _verify(signature: str | None, body: bytes) -> None:
     Raises:
         InvalidRequest: none of them made it, or it is old.
     """
-    for secret in _keys(lambda found: list(found["webhookSecrets"])):
+    secrets = _keys(lambda found: list(found["webhookSecrets"])) if signature else []
+    for secret in secrets:
         # The package raises others than its own for a body or a header that is not ASCII.
         with suppress(stripe.SignatureVerificationError, ValueError, TypeError):
             stripe.WebhookSignature.verify_header(body, signature, secret, SKEW_SECONDS)
@@ -500,7 +501,7 @@ def _call(ask: Callable[[stripe.StripeClient], T]) -> T:
         raise _Refused(error) from None
     except stripe.StripeError as error:
         raise GatewayUnavailable from _answer(error)
-    except (AttributeError, KeyError, TypeError) as error:  # JSON, but not Stripe's
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # no answer of Stripe's
         raise GatewayUnavailable from _Answer(type(error).__name__)
 
 
