@@ -863,11 +863,11 @@ STEPS: dict[str, tuple[str, Callable[[Shop, str], Response], str]] = {
         "PARTIALLY_REFUNDED",
     ),
 }
+WORST = [Fault.DROPPED_ANSWER, Fault.LATER_REQUEST]
 FAULTS = [
-    *(Fault.DROPPED_REQUEST, Fault.DROPPED_ANSWER, Fault.SILENCE, Fault.SILENCE_AFTER),
-    *(Fault.LATE_REQUEST, Fault.TWICE, Fault.CUT_ANSWER, Fault.GARBLED_ANSWER),
-    *(Fault.EMPTY_ANSWER, Fault.FOREIGN_ANSWER, Fault.FOREIGN_REFUSAL, Fault.ERROR),
-    *(Fault.ERROR_AFTER, Fault.THROTTLED, Fault.UNAVAILABLE),
+    *(Fault.DROPPED_REQUEST, Fault.SILENCE, Fault.SILENCE_AFTER, Fault.LATE_REQUEST, Fault.TWICE),
+    *(Fault.CUT_ANSWER, Fault.GARBLED_ANSWER, Fault.EMPTY_ANSWER, Fault.FOREIGN_ANSWER),
+    *(Fault.FOREIGN_REFUSAL, Fault.ERROR, Fault.ERROR_AFTER, Fault.THROTTLED, Fault.UNAVAILABLE),
 ]
 
 
@@ -880,7 +880,11 @@ def requests_of(shop: Shop, step: str) -> int:
     return shop.network.calls
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault",
+    [*WORST, *(pytest.param(fault, marks=pytest.mark.slow) for fault in FAULTS)],
+    ids=lambda fault: fault.name,
+)
 @pytest.mark.parametrize("step", STEPS)
 def test_every_fault_at_every_request(
     shop: Shop, step: str, fault: Fault, monkeypatch: pytest.MonkeyPatch
