@@ -6,7 +6,9 @@ Checkout Sessions, PaymentIntents, refunds, disputes and events, as the API has 
 requests, Idempotency-Keys with replays, errors in Stripe's shape, signed webhooks. A session's
 `url` is a page where the payer pays, is declined, or goes back; its field `outcome` says which:
 
-    curl -d outcome=pay http://127.0.0.1:3001/pay/cs_test_…       (or decline, or abandon)
+    curl -d outcome=pay http://127.0.0.1:3001/pay/cs_test_…    (or decline, debit, abandon)
+
+A debit takes until `finish`, and then succeeds or fails.
 
 What it does otherwise is chosen by attributes, by the payer's query, or by an amount:
 
@@ -164,6 +166,10 @@ class StripeStandIn:
                 intent = self._intent_of(session)
                 if outcome == "pay":
                     self._paid(session, intent)
+                elif outcome == "debit":
+                    session |= {"status": "complete", "url": None}
+                    intent |= {"status": "processing", "last_payment_error": None}
+                    self._tell("checkout.session.completed", session)
                 else:
                     self._declined(intent)
             self._hand_over()
@@ -219,9 +225,19 @@ class StripeStandIn:
             self._tell("charge.dispute.closed", dispute)
             self._hand_over()
 
-    def finish(self) -> None:
-        """Let every refund that is under way come to its end."""
+    def finish(self, debits: str = "succeed") -> None:
+        """Let every refund and debit that is under way come to its end."""
         with self._lock:
+            for session in self._sessions.values():
+                intent = self._intents.get(session["payment_intent"] or "", {})
+                if intent.get("status") != "processing":
+                    continue
+                if debits == "succeed":
+                    self._paid(session, intent, "checkout.session.async_payment_succeeded")
+                else:
+                    self._declined(intent)
+                    intent["status"] = "requires_payment_method"
+                    self._tell("checkout.session.async_payment_failed", session)
             for refund in self._refunds.values():
                 end = refund["status"] == "pending" and refund.pop("_end", "succeeded")
                 if end == "failed":
@@ -439,7 +455,7 @@ class StripeStandIn:
         self._tell("payment_intent.created", intent)
         return intent
 
-    def _paid(self, session: Json, intent: Json) -> None:
+    def _paid(self, session: Json, intent: Json, event: str = "checkout.session.completed") -> None:
         is_held = intent["capture_method"] == "manual"
         before = self._now() + HOLD_SECONDS if is_held else None
         charge = self._charge(intent, "succeeded", before)
@@ -452,7 +468,7 @@ class StripeStandIn:
         else:
             session["payment_status"] = "paid"
             self._capture(intent, intent["amount"])
-        self._tell("checkout.session.completed", session)
+        self._tell(event, session)
 
     def _declined(self, intent: Json) -> None:
         charge = self._charge(intent, "failed", None)
@@ -690,6 +706,7 @@ class StripeStandIn:
             for outcome, label in (
                 ("pay", "Pay"),
                 ("decline", "Pay with a card that is declined"),
+                ("debit", "Pay by a debit, which takes days"),
                 ("abandon", "Go back"),
             )
         )
@@ -722,8 +739,8 @@ class StripeStandIn:
         if session not in self._sessions:
             return Response("There is no such page", 404)
         outcome = request.form.get("outcome", "")
-        if outcome not in ("pay", "decline", "abandon"):
-            return Response("outcome must be pay, decline or abandon", 400)
+        if outcome not in ("pay", "decline", "debit", "abandon"):
+            return Response("outcome must be pay, decline, debit or abandon", 400)
         before, self.webhooks = self.webhooks, request.args.get("webhooks", self.webhooks)
         try:
             return redirect(self.pay(session, outcome), 303)

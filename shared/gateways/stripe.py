@@ -355,9 +355,8 @@ def _facts(payment: Payment, session: Json) -> Facts:
 
 def _state(session: Json, intent: Json) -> str:
     """Return where a payment stands; money comes first."""
-    if intent.get("status") == "canceled" and intent.get("cancellation_reason") in _RAN_OUT:
-        return lifecycle.EXPIRED
-    if intent.get("status") == "canceled" and session["status"] == "expired":
+    ran_out = session["status"] == "expired" or intent.get("cancellation_reason") in _RAN_OUT
+    if ran_out and intent.get("status") == "canceled":
         return lifecycle.EXPIRED
     if state := _STATES.get(intent.get("status", "")):
         return state

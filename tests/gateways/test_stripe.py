@@ -23,11 +23,11 @@ from werkzeug.wrappers import Request as WsgiRequest
 from local.loopback import listen, serving
 from local.stripe import StripeStandIn, _missing
 from settle_payments.app import handler as settle_payments
-from shared.errors import GatewayKeysRefused
+from shared.errors import GatewayKeysRefused, GatewayUnavailable
 from shared.gateways import keys
 from shared.gateways import stripe as adapter
 from shared.payments import clock
-from shared.payments.payment import Payment
+from shared.payments.payment import Operation, Payment
 from shared.store import items as store_items
 from shared.store import payments as store_payments
 from shared.store.payments import payments
@@ -388,6 +388,23 @@ def test_the_adapters_keys_are_the_operations_and_no_card_data_is_asked_for(shop
         assert key is not None
         assert key.startswith("op_")
         assert key.endswith(f":{endpoint}")
+
+
+@pytest.mark.parametrize(("debits", "status"), [("succeed", "CAPTURED"), ("fail", "FAILED")])
+def test_a_way_to_pay_that_takes_days(shop: Shop, debits: str, status: str) -> None:
+    payment_id = shop.started()
+    shop.pay(payment_id, "debit")
+    shop.hear()
+    assert shop.shown(payment_id)["status"] == "PROCESSING"
+    assert shop.cancel(payment_id).status in (202, 409)
+
+    shop.stripe.finish(debits)
+    shop.hear()
+
+    payment = shop.shown(payment_id)
+    assert payment["status"] == status
+    assert bool(payment["lastError"]) == (status == "FAILED")
+    shop.settled(payment_id)
 
 
 # --- Amounts ---
@@ -954,6 +971,89 @@ def test_a_repeated_start_shows_what_is_so_now_not_what_was_so_first(shop: Shop)
     facts = adapter.Stripe().start(kept, kept.operation)
 
     assert (facts.state, facts.captured_minor) == ("CAPTURED", 10000)
+
+
+DIRECTLY = {
+    "start": adapter.Stripe.start,
+    "capture": adapter.Stripe.capture,
+    "cancel": adapter.Stripe.cancel,
+    "refund": adapter.Stripe.refund,
+}
+
+
+def lost(shop: Shop, step: str) -> Payment:
+    """Return a payment whose operation has happened, and whose answers are all lost."""
+    before, do, _ = STEPS[step]
+    payment_id = getattr(shop, before)()
+    looks = 1 if step.startswith("cancel") else 0
+    shop.network.plan(*[Fault.NONE] * looks, *[Fault.DROPPED_ANSWER] * 3)
+    assert do(shop, payment_id).status == 202
+    kept = payments().get(payment_id, owner=None)
+    assert kept.operation
+    return kept
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_operation_that_is_asked_for_again_without_a_look_happens_once(
+    shop: Shop, step: str
+) -> None:
+    kept = lost(shop, step)
+    assert kept.operation
+    moves = list(shop.stripe.ledger)
+
+    facts = DIRECTLY[kept.operation.kind](adapter.Stripe(), kept, kept.operation)
+
+    assert shop.stripe.ledger == moves
+    assert len(shop.stripe._sessions) == 1
+    assert facts.last_error is None
+    shop.settled(kept.payment_id)
+
+
+@pytest.mark.parametrize("step", ["capture", "capture in part", "refund"])
+def test_what_stripe_refuses_since_it_has_happened_is_done(shop: Shop, step: str) -> None:
+    kept = lost(shop, step)
+    assert kept.operation
+    shop.stripe.forget_keys()
+
+    facts = DIRECTLY[kept.operation.kind](adapter.Stripe(), kept, kept.operation)
+
+    assert facts.last_error is None
+    assert shop.settled(kept.payment_id).status == STEPS[step][2]
+
+
+def damaged(shop: Shop, payment_id: str, how: str) -> None:
+    def refused(_: Any) -> Any:
+        raise _missing("payment_intent")
+
+    if how == "no such session":
+        shop.stripe._sessions.clear()
+    elif how == "another's session":
+        shop.stripe.session_of(payment_id)["client_reference_id"] = None
+    elif how == "no list":
+        shop.stripe._list_refunds = refused  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("how", ["no such session", "another's session", "no list", "no time"])
+def test_an_answer_that_makes_no_sense_changes_nothing(
+    shop: Shop, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment_id = shop.held()
+    shop.capture(payment_id)
+    event = shop.stripe.events[-1]
+    damaged(shop, payment_id, how)
+    if how == "no time":
+        monkeypatch.setattr(adapter, "CALL_SECONDS", 0)
+
+    assert shop.hear(event) == [503]
+
+    assert shop.shown(payment_id)["status"] == "CAPTURED"
+
+
+def test_a_cancel_of_what_stripe_does_not_know_is_not_known(shop: Shop) -> None:
+    kept = payments().get(shop.made(), owner=None)
+
+    with pytest.raises(GatewayUnavailable):
+        adapter.Stripe().cancel(kept, Operation("op_1", "cancel", clock.now()))
 
 
 def test_a_start_that_stripe_refuses_says_why(shop: Shop) -> None:
