@@ -40,6 +40,11 @@ from tests.reliability.worker import shifted
 HOUR = 3600
 DAY = 24 * HOUR
 RETURN = "https://shop.example/back?cart=7#top"
+SESSION = {
+    "mode": "payment",
+    "success_url": "https://shop.example/",
+    "line_items": [{"price_data": {"unit_amount": "100", "currency": "usd"}}],
+}
 
 
 class Network(FaultProxy):
@@ -781,6 +786,17 @@ def test_a_webhook_before_the_answer_finds_the_session(shop: Shop) -> None:
     shop.settled(payment_id)
 
 
+def test_a_session_whose_id_was_lost_is_found_behind_many_others(shop: Shop) -> None:
+    payment_id = lost(shop, "start").payment_id
+    shop.stripe.pay(shop.stripe.session_of(payment_id)["id"])
+    for _ in range(120):
+        shop.stripe._create_session(SESSION)
+
+    assert set(shop.hear()) == {204}
+
+    assert shop.shown(payment_id)["status"] == "CAPTURED"
+
+
 def test_a_webhook_that_cannot_be_applied_is_sent_again(shop: Shop) -> None:
     payment_id = shop.started()
     shop.pay(payment_id)
@@ -809,13 +825,7 @@ def test_the_stand_in_sends_signed_webhooks_by_itself(mode: str) -> None:
     with serving(ear, listen(0)) as url:
         app = StripeStandIn("http://127.0.0.1:9", "sk_test_x", secret, f"{url}/webhook/stripe")
         app.webhooks = mode
-        session = app._create_session(
-            {
-                "mode": "payment",
-                "success_url": "https://shop.example/",
-                "line_items": [{"price_data": {"unit_amount": "100", "currency": "usd"}}],
-            }
-        )
+        session = app._create_session(SESSION)
         app.pay(session["id"])
         if mode == "late":
             assert taken == []
@@ -1000,6 +1010,7 @@ def test_an_operation_that_is_asked_for_again_without_a_look_happens_once(
     kept = lost(shop, step)
     assert kept.operation
     moves = list(shop.stripe.ledger)
+    shop.seconds_ahead = shop.stripe.ahead = 22 * HOUR  # the request is still the same
 
     facts = DIRECTLY[kept.operation.kind](adapter.Stripe(), kept, kept.operation)
 
