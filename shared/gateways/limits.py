@@ -25,7 +25,49 @@ class Limits(NamedTuple):
     most: int
 
 
-LIMITS: Mapping[str, Limits] = {}
+_STRIPE = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BWP BYN BZD
+    CAD CDF CHF CLP CNY COP CRC CVE CZK DJF DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD
+    GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR ISK JMD JOD JPY KES KGS KHR KMF KRW KWD KYD KZT
+    LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK
+    NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SEK SGD SHP SLE
+    SOS SRD SZL THB TJS TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VND VUV WST XAF XCD XCG
+    XOF XPF YER ZAR ZMW
+"""
+
+_PAYPAL = (
+    "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS INR JPY MXN MYR NOK NZD PHP PLN SEK SGD THB"
+    " TWD USD"
+)
+
+LIMITS: Mapping[str, Limits] = {
+    # docs.stripe.com/currencies. ISK and UGX are sent there with two decimals, always 00.
+    "stripe": Limits(
+        currencies=frozenset(_STRIPE.split()),
+        decimals={"BHD": 2, "JOD": 2, "KWD": 2, "MGA": 0, "OMR": 2, "TND": 2},
+        least={
+            **dict.fromkeys(("AUD", "CAD", "CHF", "EUR", "USD"), 50),
+            "CZK": 1500,
+            "DKK": 250,
+            "GBP": 30,
+            "HKD": 400,
+            "HUF": 17500,
+            "JPY": 50,
+            "MXN": 1000,
+            "NOK": 300,
+            "PLN": 200,
+            "SEK": 300,
+        },
+        most=999_999_999_999,
+    ),
+    # PayPal's REST reference, "Currency codes".
+    "paypal": Limits(
+        frozenset(_PAYPAL.split()),
+        decimals={"HUF": 0, "JPY": 0, "TWD": 0},
+        least={},
+        most=10**15 - 1,
+    ),
+}
 
 
 def check(payment: Payment) -> None:
