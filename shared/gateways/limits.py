@@ -25,7 +25,20 @@ class Limits(NamedTuple):
     most: int
 
 
-LIMITS: Mapping[str, Limits] = {}
+_PAYPAL = (
+    "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS INR JPY MXN MYR NOK NZD PHP PLN SEK SGD THB"
+    " TWD USD"
+)
+
+LIMITS: Mapping[str, Limits] = {
+    # PayPal's REST reference, "Currency codes".
+    "paypal": Limits(
+        frozenset(_PAYPAL.split()),
+        decimals={"HUF": 0, "JPY": 0, "TWD": 0},
+        least={},
+        most=10**15 - 1,
+    ),
+}
 
 
 def check(gateway: str, amount_minor: int, currency: str) -> None:
