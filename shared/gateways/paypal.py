@@ -599,6 +599,8 @@ class _Client:
         if status in (401, 403):
             raise GatewayKeysRefused
         if status >= 400:
+            if "name" not in answer:  # somebody else's: a proxy's, a firewall's
+                raise GatewayUnavailable
             refusal = Refused(status, answer)
             if status == 409 or refusal.issue == BUSY:
                 raise GatewayUnavailable
