@@ -84,6 +84,8 @@ DESCRIPTIONS = {
     "REFUND_AMOUNT_EXCEEDED": "The refund amount must be less than or equal to the capture amount"
     " that has not yet been refunded.",
     "REFUND_NOT_ALLOWED": "Capture cannot be refunded.",
+    "DECIMAL_PRECISION": "If the currency supports decimals, only two decimal place precision is"
+    " supported.",
     "DECIMALS_NOT_SUPPORTED": "Currency does not support decimals. Please refer to"
     " https://developer.paypal.com/docs/api/reference/currency-codes/ for more information.",
     "order DUPLICATE_INVOICE_ID": "Duplicate Invoice ID detected. To avoid a potential duplicate"
@@ -264,7 +266,7 @@ class PayPal:
                 raise KeyError(order_id)
             if outcome == "abandon":
                 return _with_query(order.context["cancel_url"], token=order_id)
-            payer = secrets.token_hex(6).upper() + "X"
+            payer = "".join(secrets.choice("23456789ABCDEFGH") for _ in range(13))
             order.declines = 1 if outcome == "decline" else 0
             order.shown |= {
                 "status": "APPROVED",
@@ -354,7 +356,7 @@ class PayPal:
         if request.path == "/v1/oauth2/token":
             return self._token(request.headers.get("Authorization", ""))
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self._tokens:
-            return 401, UNAUTHENTICATED
+            return 401, {**UNAUTHENTICATED, "debug_id": secrets.token_hex(6)}
         match request.method, *request.path.strip("/").split("/"):
             case "POST", "v1", "notifications", "verify-webhook-signature":
                 status = "SUCCESS" if self._is_signed(body.decode()) else "FAILURE"
@@ -432,7 +434,7 @@ class PayPal:
 
     def _create(self, asked: Json) -> Order:
         [unit] = asked["purchase_units"]
-        _check(unit["amount"])
+        _check(unit["amount"], "DECIMAL_PRECISION")
         order = Order(asked, self._now())
         self.orders[order.id] = order
         return order
@@ -501,7 +503,7 @@ class PayPal:
             self._tell("PAYMENT.CAPTURE.PENDING", "capture", self._related(order, capture))
             self._do_later(take)
         else:
-            capture["status_details"] = {"reason": "DECLINED_BY_RISK_FRAUD_FILTERS"}
+            capture["status_details"] = {"reason": "OTHER"}
             self._tell("PAYMENT.CAPTURE.DENIED", "capture", self._related(order, capture))
         return capture
 
@@ -742,11 +744,11 @@ def _members(text: str) -> dict[str, str]:
         found[name] = text[start:at]
 
 
-def _check(amount: Json) -> None:
+def _check(amount: Json, issue: str = "DECIMALS_NOT_SUPPORTED") -> None:
     """Check that a currency has the decimals of an amount."""
     value = str(amount["value"])
     if "." in value and amount["currency_code"] in WITHOUT_DECIMALS:
-        raise Problem(422, "DECIMALS_NOT_SUPPORTED")
+        raise Problem(422, issue)
 
 
 def _value(amount: Json) -> Decimal:

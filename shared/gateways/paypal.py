@@ -132,8 +132,9 @@ def _readable(method: Callable[..., R]) -> Callable[..., R]:
 class PayPal(Gateway):
     """PayPal.
 
-    References of a payment: `order`, `authorization` and `capture` are PayPal's ids; `approve` is
-    the page for the payer; `declined` marks the approval whose instrument was declined.
+    References of a payment: `order`, `authorization` and `capture` are PayPal's ids; `created` is
+    the order's time, `approve` the page for the payer; `declined` marks the approval whose
+    instrument was declined.
     """
 
     is_instant = False
@@ -174,15 +175,14 @@ class PayPal(Gateway):
         The order stays APPROVED. It is marked, so that only a new approval or a client's confirm
         tries again, not every look at it.
         """
-        if refusal.issue in ALREADY:
+        if refusal.issue in ALREADY or refusal.status == 404:
             return self.fetch(payment)
-        if refusal.issue == "ORDER_EXPIRED":
+        order = None if refusal.issue == "ORDER_EXPIRED" else _order(payment)
+        if order is None:
             facts = Facts(EXPIRED)
         else:
-            order = _get(f"/v2/checkout/orders/{(payment.references or {})['order']}")
-            is_mark = refusal.issue != NOT_APPROVED and order["status"] == "APPROVED"
             kept = dict(payment.references or {})
-            if is_mark:
+            if order["status"] == "APPROVED" and refusal.issue != NOT_APPROVED:
                 kept["declined"] = _mark(order)
             if refusal.link:
                 kept["approve"] = refusal.link
@@ -265,19 +265,15 @@ class PayPal(Gateway):
 
         An order whose id was lost moves no money: nobody can approve it.
         """
-        order_id = (payment.references or {}).get("order")
-        if order_id is None:
+        known = payment.references or {}
+        if "order" not in known:
             return Facts(PENDING)
-        try:
-            order = _get(f"/v2/checkout/orders/{order_id}")
-        except Refused as refusal:
-            if refusal.status != 404:
-                raise GatewayUnavailable from refusal
-            # PayPal forgets orders that nobody approved; a new one may not be everywhere yet.
-            is_old = seconds_between(payment.updated_at, now()) > ORDER_SECONDS
-            is_gone = payment.state in (REQUIRES_ACTION, *ENDS) and is_old
-            return Facts(EXPIRED if is_gone else PENDING)
-        return _facts(payment, order)
+        if (order := _order(payment)) is not None:
+            return _facts(payment, order)
+        # PayPal forgets orders that nobody pays; a new one may not be everywhere yet.
+        age = seconds_between(known["created"], now())
+        is_gone = payment.state in (REQUIRES_ACTION, *ENDS) and age > ORDER_SECONDS
+        return Facts(EXPIRED if is_gone else PENDING)
 
     @_readable
     def payment_id_in(self, headers: Mapping[str, str], body: bytes) -> str | None:
@@ -335,6 +331,16 @@ def _new_order(payment: Payment, operation: Operation) -> Json:
     }
 
 
+def _order(payment: Payment) -> Json | None:
+    """Return the payment's order; None where PayPal has none."""
+    try:
+        return _get(f"/v2/checkout/orders/{(payment.references or {})['order']}")
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise GatewayUnavailable from refusal
+        return None
+
+
 def _back(payment: Payment) -> str:
     """Return where the payer comes back to, with the payment's id in the query."""
     parts = urlsplit(payment.return_url or "")
@@ -352,6 +358,7 @@ def _facts(payment: Payment, order: Json) -> Facts:
     if unit["custom_id"] != payment.payment_id:
         raise GatewayUnavailable
     references = {**(payment.references or {}), "order": order["id"]}
+    references["created"] = _time(order["create_time"])
     if approve := _link(order, "payer-action", "approve"):
         references["approve"] = approve
     made = unit.get("payments") or {}
