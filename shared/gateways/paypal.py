@@ -664,9 +664,13 @@ class _Client:
             response = self._pool.request(
                 method, url, body=body, headers=headers, timeout=times, redirect=False
             )
-            answer = json.loads(response.data) if response.data or response.status != 204 else {}
-        except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
+        except urllib3.exceptions.HTTPError as error:
             raise GatewayUnavailable from error
+        try:
+            answer = json.loads(response.data) if response.data or response.status != 204 else {}
+        except (ValueError, RecursionError):
+            # Python's error holds the answer, and what causes an error is logged.
+            raise GatewayUnavailable from ValueError("PayPal's answer is no JSON")
         if response.status >= 500 or response.status in (408, 429) or 300 <= response.status < 400:
             raise GatewayUnavailable
         if not isinstance(answer, dict):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
+from urllib.parse import quote, unquote
 
 from tests.conftest import ROOT
 
@@ -69,8 +70,7 @@ def _operation(method: str, path: str) -> tuple[str, str, Any] | None:
         for template, operations in document["paths"].items():
             pattern = re.sub(r"\{\w+\}", "[A-Z0-9]{1,36}", template)
             if re.fullmatch(pattern, path) and method.lower() in operations:
-                escaped = template.replace("~", "~0").replace("/", "~1")
-                escaped = escaped.replace("{", "%7B").replace("}", "%7D")
+                escaped = quote(template.replace("~", "~0").replace("/", "~1"))
                 pointer = f"#/paths/{escaped}/{method.lower()}"
                 return name, pointer, operations[method.lower()]
     return None
@@ -145,6 +145,6 @@ def _parts(name: str, schema: Any) -> Iterator[Any]:
 @cache
 def _resolved(name: str, pointer: str) -> Any:
     found = documents()[name]
-    for part in pointer.removeprefix("#/").split("/"):
+    for part in unquote(pointer).removeprefix("#/").split("/"):
         found = found[part.replace("~1", "/").replace("~0", "~")]
     return found

@@ -968,14 +968,11 @@ def test_keys_that_lack_something_are_refused(paypal_shop: Shop, missing: str) -
 
 # --- Faults ---
 
-FAULTS = [
-    *(Fault.DROPPED_REQUEST, Fault.DROPPED_ANSWER, Fault.ERROR_AFTER, Fault.SILENCE),
-    *(Fault.SILENCE_AFTER, Fault.LATE_REQUEST),
-]
+FAULTS = [Fault.DROPPED_REQUEST, Fault.DROPPED_ANSWER, Fault.ERROR_AFTER, Fault.SILENCE_AFTER]
 SLOW = [
-    *(Fault.LATER_REQUEST, Fault.TWICE, Fault.CUT_ANSWER, Fault.GARBLED_ANSWER),
-    *(Fault.EMPTY_ANSWER, Fault.FOREIGN_ANSWER, Fault.FOREIGN_REFUSAL, Fault.THROTTLED),
-    *(Fault.ERROR, Fault.UNAVAILABLE),
+    *(Fault.SILENCE, Fault.LATE_REQUEST, Fault.LATER_REQUEST, Fault.TWICE, Fault.CUT_ANSWER),
+    *(Fault.GARBLED_ANSWER, Fault.EMPTY_ANSWER, Fault.FOREIGN_ANSWER, Fault.FOREIGN_REFUSAL),
+    *(Fault.THROTTLED, Fault.ERROR, Fault.UNAVAILABLE),
 ]
 
 # What is called on what payment, and what it is to lead to: status, captured, refunded.
