@@ -45,6 +45,11 @@ ERRORS = {
         "INVALID_REQUEST",
         "Request is not well-formed, syntactically incorrect, or violates schema.",
     ),
+    403: ("NOT_AUTHORIZED", "Authorization failed due to insufficient permissions."),
+    409: (
+        "RESOURCE_CONFLICT",
+        "The server has detected a conflict while processing this request.",
+    ),
     404: ("RESOURCE_NOT_FOUND", "The specified resource does not exist."),
     422: (
         "UNPROCESSABLE_ENTITY",
@@ -54,10 +59,19 @@ ERRORS = {
         ),
     ),
 }
-NO_SUCH_ID = "Specified resource ID does not exist. Please check the resource ID and try again."
-
 # What PayPal's OpenAPI says with each issue, by the endpoint where it says different things.
 DESCRIPTIONS = {
+    "INVALID_RESOURCE_ID": "Specified resource ID does not exist. Please check the resource ID and"
+    " try again.",
+    "PERMISSION_DENIED": "You do not have permission to access or perform operations on this"
+    " resource.",
+    "PREVIOUS_REQUEST_IN_PROGRESS": "A previous request on this resource is currently in progress."
+    " Please wait for sometime and try again. It is best to space out the initial and the"
+    " subsequent request(s) to avoid receiving this error.",
+    "ORDER_EXPIRED": "Order is expired and hence cannot be authorized. Please contact Customer"
+    " Support if you need to increase your order validity period.",
+    "PAYER_ACTION_REQUIRED": "Transaction cannot complete successfully, instruct the buyer to"
+    " return to PayPal.",
     "INSTRUMENT_DECLINED": "The instrument presented  was either declined by the processor or bank,"
     " or it can't be used for this payment.",
     "capture ORDER_NOT_APPROVED": "Payer has not yet approved the Order for payment. Please"
@@ -237,6 +251,7 @@ class PayPal:
         self._tokens: set[str] = set()
         self._known: dict[str, tuple[str, datetime, Callable[[], Json]]] = {}
         self._later: list[Callable[[], None]] = []
+        self._refusals: list[tuple[str, Problem]] = []
         self._waiting: list[Event] = []
         self._signing_key = secrets.token_bytes(32)
         self._lock = RLock()
@@ -309,6 +324,10 @@ class PayPal:
             order = self.order_of(payment_id)
             self._void(order, order.authorizations[0], self._now())
 
+    def refuse(self, ending: str, status: int, issue: str, place: str = "") -> None:
+        """Refuse the next request whose path ends so, without doing it."""
+        self._refusals.append((ending, Problem(status, issue, place)))
+
     def finish(self) -> None:
         """Bring what is pending to its end."""
         with self._lock:
@@ -357,6 +376,10 @@ class PayPal:
             return self._token(request.headers.get("Authorization", ""))
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self._tokens:
             return 401, {**UNAUTHENTICATED, "debug_id": secrets.token_hex(6)}
+        for refusal in self._refusals:
+            if request.path.endswith(refusal[0]):
+                self._refusals.remove(refusal)
+                raise refusal[1]
         match request.method, *request.path.strip("/").split("/"):
             case "POST", "v1", "notifications", "verify-webhook-signature":
                 status = "SUCCESS" if self._is_signed(body.decode()) else "FAILURE"
@@ -606,9 +629,7 @@ class PayPal:
 
     def _order(self, order_id: str) -> Order:
         if order_id not in self.orders:
-            problem = Problem(404, "INVALID_RESOURCE_ID")
-            problem.answer["details"][0]["description"] = NO_SUCH_ID
-            raise problem
+            raise Problem(404, "INVALID_RESOURCE_ID")
         return self.orders[order_id]
 
     def _found(self, kind: str, resource_id: str) -> tuple[Order, Json]:
@@ -621,9 +642,7 @@ class PayPal:
             for each in lists.get(kind, []):
                 if each["id"] == resource_id:
                     return order, each
-        problem = Problem(404, "INVALID_RESOURCE_ID")
-        problem.answer["details"][0]["description"] = NO_SUCH_ID
-        raise problem
+        raise Problem(404, "INVALID_RESOURCE_ID")
 
     # --- Money, time and events ---
 

@@ -75,7 +75,12 @@ NOT_APPROVED = "ORDER_NOT_APPROVED"
 ORDERS = {"VOIDED": CANCELED, "COMPLETED": PROCESSING}  # of an order that lists no payments
 TAKEN = {"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"}  # statuses of a capture that brought money
 LOST = {"DECLINED", "FAILED", "REVERSED"}
-REFUNDS = {"COMPLETED": "SUCCEEDED", "PENDING": "PENDING"}  # any other one failed
+REFUNDS = {
+    "PENDING": "PENDING",
+    "COMPLETED": "SUCCEEDED",
+    "FAILED": "FAILED",
+    "CANCELLED": "FAILED",
+}
 
 # Headers of a webhook, and the fields of the call that verifies it. The first one is named to who
 # sends none.
@@ -154,14 +159,14 @@ class PayPal(Gateway):
     def complete(self, payment: Payment, operation: Operation) -> Facts:
         """Capture or authorize the order that the payer approved."""
         order_id = (payment.references or {})["order"]
-        if (payment.next_action or {}).get("type") != AGREED:
-            facts = self.fetch(payment)
-            may_pay = facts.next_action and (
-                facts.next_action["type"] == AGREED or "declined" in facts.references
-            )
-            if not may_pay:
-                is_answer = facts.state == REQUIRES_ACTION
-                return replace(facts, answers=operation.operation_id if is_answer else None)
+        if (payment.next_action or {}).get("type") != AGREED:  # nobody has looked yet
+            seen = _order(payment)
+            if seen is None:
+                return _gone(payment)
+            if seen["status"] != "APPROVED":
+                facts = _facts(payment, seen)
+                is_waiting = facts.state == REQUIRES_ACTION
+                return replace(facts, answers=operation.operation_id if is_waiting else None)
         what = "authorize" if payment.capture == "manual" else "capture"
         try:
             order = _post(f"/v2/checkout/orders/{order_id}/{what}", {}, operation, what)
@@ -268,12 +273,8 @@ class PayPal(Gateway):
         known = payment.references or {}
         if "order" not in known:
             return Facts(PENDING)
-        if (order := _order(payment)) is not None:
-            return _facts(payment, order)
-        # PayPal forgets orders that nobody pays; a new one may not be everywhere yet.
-        age = seconds_between(known["created"], now())
-        is_gone = payment.state in (REQUIRES_ACTION, *ENDS) and age > ORDER_SECONDS
-        return Facts(EXPIRED if is_gone else PENDING)
+        order = _order(payment)
+        return _gone(payment) if order is None else _facts(payment, order)
 
     @_readable
     def payment_id_in(self, headers: Mapping[str, str], body: bytes) -> str | None:
@@ -341,6 +342,16 @@ def _order(payment: Payment) -> Json | None:
         return None
 
 
+def _gone(payment: Payment) -> Facts:
+    """Return what follows from an order that PayPal does not know.
+
+    It forgets orders that nobody pays; a new one may not be everywhere yet.
+    """
+    age = seconds_between((payment.references or {})["created"], now())
+    is_expired = payment.state == REQUIRES_ACTION and age > ORDER_SECONDS
+    return Facts(EXPIRED if is_expired else PENDING)
+
+
 def _back(payment: Payment) -> str:
     """Return where the payer comes back to, with the payment's id in the query."""
     parts = urlsplit(payment.return_url or "")
@@ -394,8 +405,14 @@ def _facts(payment: Payment, order: Json) -> Facts:
 def _state(
     order: Json, authorization: Json | None, captures: list[Json]
 ) -> tuple[str, dict[str, str] | None]:
-    """Return the state of a payment, and why it failed if it did."""
+    """Return the state of a payment, and why it failed if it did.
+
+    Raises:
+        ValueError: a capture has a status that is not known here.
+    """
     statuses = {each["status"] for each in captures}
+    if statuses - TAKEN - LOST - {"PENDING"}:
+        raise ValueError  # younger than this: whether there is money cannot be told
     if statuses & TAKEN:
         return CAPTURED, None
     if "PENDING" in statuses:
@@ -458,7 +475,7 @@ def _refund(payment: Payment, refund: Json) -> RefundFacts:
         refund_id = operation.refund_id
     else:
         refund_id = custom_id if custom_id.startswith("ref_") else refund["id"]
-    status = REFUNDS.get(refund["status"], "FAILED")
+    status = REFUNDS[refund["status"]]
     error = _reason(refund)["message"] if status == "FAILED" else None
     return RefundFacts(refund_id, _minor(payment, refund["amount"]), status, error)
 

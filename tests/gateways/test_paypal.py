@@ -22,7 +22,7 @@ from local.loopback import listen, serving
 from local.paypal import Event, PayPal
 from paypal_webhook.app import handler as paypal_webhook
 from settle_payments.app import handler as settle_payments
-from shared.errors import GatewayKeysRefused
+from shared.errors import GatewayKeysRefused, GatewayUnavailable
 from shared.gateways import paypal as adapter
 from shared.payments import clock
 from shared.payments.payment import Payment
@@ -964,6 +964,172 @@ def test_keys_that_lack_something_are_refused(paypal_shop: Shop, missing: str) -
     del paypal_shop.keys[missing]
     with pytest.raises(GatewayKeysRefused):
         adapter._client().call("GET", "/v2/checkout/orders/X")
+
+
+# --- What else PayPal may say ---
+
+
+def test_the_sample_event_is_refused_for_its_missing_signature(paypal_shop: Shop) -> None:
+    refusal = call(paypal_webhook, proxy_event("paypal_webhook"))
+
+    assert refusal.status == 400
+    assert "PAYPAL-TRANSMISSION-SIG" in refusal.errors
+    assert paypal_shop.paypal.exchanges == []
+
+
+def test_an_order_that_expired_at_paypal_is_expired(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.approved(capture="manual")
+    paypal_shop.paypal.refuse("/authorize", 422, "ORDER_EXPIRED")
+
+    payment = paypal_shop.confirm(payment_id)
+
+    assert payment.json["status"] == "EXPIRED"
+    assert payment.json["lastError"]["code"] == "ORDER_EXPIRED"
+
+
+def test_an_approval_that_is_told_too_early_is_taken_later(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.approved()
+    paypal_shop.paypal.refuse("/capture", 422, "ORDER_NOT_APPROVED", "capture")
+    paypal_shop.hear_all()
+    assert paypal_shop.get(payment_id)["nextAction"] == {"type": "confirm"}
+
+    paypal_shop.sweep()
+
+    assert paypal_shop.get(payment_id)["status"] == "CAPTURED"
+    paypal_shop.agree(payment_id)
+
+
+def test_a_payer_whom_paypal_wants_to_see_again_has_the_page_as_before(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.started()
+    page = paypal_shop.get(payment_id)["nextAction"]
+    paypal_shop.act(payment_id)
+    paypal_shop.paypal.refuse("/capture", 422, "PAYER_ACTION_REQUIRED")
+
+    assert paypal_shop.confirm(payment_id).json["nextAction"] == page
+    paypal_shop.act(payment_id, "decline")
+    paypal_shop.paypal.order_of(payment_id).shown["status"] = "PAYER_ACTION_REQUIRED"
+    payment = paypal_shop.confirm(payment_id).json
+
+    assert payment["nextAction"] == page
+    assert payment["lastError"]["code"] == "PAYER_ACTION_REQUIRED"
+    assert paypal_shop.asked("/capture") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "issue"), [(409, "PREVIOUS_REQUEST_IN_PROGRESS"), (403, "PERMISSION_DENIED")]
+)
+def test_what_may_pass_is_asked_for_again(paypal_shop: Shop, status: int, issue: str) -> None:
+    payment_id = paypal_shop.paid()
+    paypal_shop.paypal.refuse("/refund", status, issue)
+
+    assert paypal_shop.refund(payment_id).status == 202
+    assert paypal_shop.refund(payment_id).json["status"] == "SUCCEEDED"
+    paypal_shop.agree(payment_id)
+
+
+def test_a_duplicate_means_that_paypal_is_asked_what_happened(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.paid()
+    paypal_shop.paypal.refuse("/refund", 422, "DUPLICATE_INVOICE_ID", "refund")
+
+    assert paypal_shop.refund(payment_id).status == 202
+    paypal_shop.sweep()
+
+    assert paypal_shop.get(payment_id)["status"] == "REFUNDED"
+    paypal_shop.agree(payment_id)
+
+
+def test_an_approval_that_was_taken_by_hand_is_not_taken_twice(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.approved()
+    operations().learn(paypal_shop.kept(payment_id))
+    order = paypal_shop.paypal.order_of(payment_id)
+    paypal_shop.paypal._complete(order, "capture", "by hand")
+    order.shown["status"] = "COMPLETED"
+
+    assert paypal_shop.confirm(payment_id).json["status"] == "CAPTURED"
+    paypal_shop.agree(payment_id)
+
+
+def test_a_void_that_paypal_refuses_is_a_conflict(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.paid(capture="manual")
+    paypal_shop.paypal.refuse("/void", 422, "PREVIOUSLY_CAPTURED")
+
+    assert paypal_shop.office.do("cancel", payment_id).status == 202  # its order says otherwise
+    assert paypal_shop.office.do("cancel", payment_id).json["status"] == "CANCELED"
+    paypal_shop.agree(payment_id)
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"status": "PENDING"}, "PROCESSING"),
+        ({"status": "DENIED"}, "FAILED"),
+        ({"status": "VOIDED", "expiration_time": None}, "CANCELED"),
+        ({"status": "CAPTURED"}, "PROCESSING"),
+    ],
+)
+def test_an_authorization_may_be_under_review_or_denied(
+    paypal_shop: Shop, said: dict[str, Any], status: str
+) -> None:
+    payment_id = paypal_shop.paid(capture="manual")
+    [held] = paypal_shop.paypal.order_of(payment_id).authorizations
+    held |= said
+    if "expiration_time" in said:
+        del held["expiration_time"]
+
+    payment = operations().learn(paypal_shop.kept(payment_id))
+
+    assert payment.status == status
+
+
+@pytest.mark.parametrize("change", ["payment", "currency", "status"])
+def test_an_answer_about_something_else_is_not_an_answer(paypal_shop: Shop, change: str) -> None:
+    payment_id = paypal_shop.paid()
+    order = paypal_shop.paypal.order_of(payment_id)
+    if change == "payment":
+        order.unit["custom_id"] = "pay_" + "b" * 32
+    elif change == "currency":
+        order.captures[0]["amount"]["currency_code"] = "EUR"
+    else:
+        order.captures[0]["status"] = "NEWER"
+    before = paypal_shop.get(payment_id)
+    with pytest.raises(GatewayUnavailable):
+        operations().learn(paypal_shop.kept(payment_id))
+    assert paypal_shop.get(payment_id) == before
+    paypal_shop.paypal.exchanges.pop()  # no answer of PayPal's
+
+
+def test_an_order_that_cannot_be_read_is_not_known(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.started()
+    paypal_shop.paypal.refuse(paypal_shop.paypal.order_of(payment_id).id, 422, "-")
+    with pytest.raises(GatewayUnavailable):
+        operations().learn(paypal_shop.kept(payment_id))
+    paypal_shop.paypal.exchanges.pop()  # no answer of PayPal's
+
+
+def test_the_payment_of_an_event_is_found_by_its_order(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.approved()
+    related = {"order_id": paypal_shop.paypal.order_of(payment_id).id}
+    resource = {"id": "X", "supplementary_data": {"related_ids": related}}
+    body = json.dumps({"event_type": "CHECKOUT.ORDER.APPROVED", "resource": resource}).encode()
+
+    assert paypal_shop.hear(paypal_shop.paypal.sign(body)).status == 204
+    assert paypal_shop.get(payment_id)["status"] == "CAPTURED"
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(200, "[]"), (200, "<html>"), (400, "{}"), (302, "{}"), (429, "{}"), (204, "{}"), (200, "")],
+)
+def test_what_is_no_answer_of_paypals_leaves_the_outcome_open(
+    paypal_shop: Shop, status: int, text: str
+) -> None:
+    payment_id = paypal_shop.made()
+    with serving(Page(text, status, content_type="application/json"), listen(0)) as url:
+        paypal_shop.keys["url"] = url
+        assert paypal_shop.confirm(payment_id).status == 202
+    paypal_shop.keys["url"] = paypal_shop.paypal.url
+
+    assert paypal_shop.confirm(payment_id).json["status"] == "REQUIRES_ACTION"
 
 
 # --- Faults ---
