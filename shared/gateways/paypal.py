@@ -223,20 +223,23 @@ class PayPal(Gateway):
     @_readable
     def cancel(self, payment: Payment, operation: Operation) -> Facts:
         """Void the authorization. An order cannot be canceled: from now on, nobody captures it."""
-        facts = self.fetch(payment)
-        if facts.state == PROCESSING:
-            message = "PayPal works on the payment, and cannot cancel it"
-            error = {"code": "PAYMENT_PENDING", "message": message}
-            return replace(facts, last_error=error, answers=operation.operation_id)
-        if facts.state not in (AUTHORIZED, REQUIRES_ACTION, PENDING):
-            return facts
-        if facts.state == AUTHORIZED:
-            path = f"/v2/payments/authorizations/{facts.references['authorization']}/void"
+        known = payment.references or {}
+        if "authorization" not in known:
+            facts = self.fetch(payment)
+            known = {**known, **facts.references}
+            if facts.state == PROCESSING:
+                message = "PayPal works on the payment, and cannot cancel it"
+                error = {"code": "PAYMENT_PENDING", "message": message}
+                return replace(facts, last_error=error, answers=operation.operation_id)
+            if facts.state not in (AUTHORIZED, REQUIRES_ACTION, PENDING):
+                return facts
+        if authorization := known.get("authorization"):
+            path = f"/v2/payments/authorizations/{authorization}/void"
             try:
                 _post(path, None, operation, "void")
             except Refused as refusal:
                 return self._refused(payment, operation, refusal)
-        return Facts(CANCELED, references=facts.references, answers=operation.operation_id)
+        return Facts(CANCELED, references=known, answers=operation.operation_id)
 
     @_readable
     def refund(self, payment: Payment, operation: Operation) -> Facts:
@@ -292,10 +295,11 @@ class PayPal(Gateway):
         """Return what PayPal knows after it refused an operation.
 
         Where it says that this is done already, it may have done it for this operation. Only if its
-        list shows that somebody else did, this is an answer.
+        list shows that somebody else did, this is an answer. What it does not find was made a
+        moment ago, and is not everywhere yet.
         """
         facts = self.fetch(payment)
-        is_answer = refusal.issue not in ALREADY
+        is_answer = refusal.issue not in ALREADY and refusal.status != 404
         if operation.kind == "refund" and refusal.issue == "CAPTURE_FULLY_REFUNDED":
             done = [each for each in facts.refunds if each.status != "FAILED"]
             is_answer = sum(each.amount_minor for each in done) >= facts.captured_minor
@@ -387,7 +391,8 @@ def _facts(payment: Payment, order: Json) -> Facts:
         if is_agreed:
             next_action = {"type": AGREED}
         else:
-            next_action = {"type": "redirect", "url": references["approve"]}
+            page = references.get("approve")
+            next_action = {"type": "redirect", "url": page} if page else None
             error = dict(payment.last_error) if payment.last_error else None
     until = authorization.get("expiration_time") if authorization else None
     return Facts(
@@ -634,7 +639,7 @@ class _Client:
     def _token(self, refused: str | None, *, fresh: bool) -> _Token:
         """Return a token that is good, other than the refused one."""
         with self._lock:
-            for is_fresh in (fresh, True):
+            for is_fresh in dict.fromkeys((fresh, True)):
                 found = keys("paypal", fresh=True) if is_fresh else keys("paypal")
                 if not (found.get("clientId") and found.get("clientSecret")):
                     raise GatewayKeysRefused

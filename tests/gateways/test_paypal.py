@@ -7,6 +7,7 @@ happened twice.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from threading import Event as Signal
 from threading import Thread
@@ -959,6 +960,17 @@ def test_keys_that_are_revoked_are_refused_and_nothing_is_lost(paypal_shop: Shop
     paypal_shop.agree(payment_id)
 
 
+def test_tokens_that_are_never_taken_are_keys_that_are_refused(paypal_shop: Shop) -> None:
+    class Nothing(set[str]):
+        def __contains__(self, token: object) -> bool:
+            return False
+
+    paypal_shop.paypal._tokens = Nothing()
+    with pytest.raises(GatewayKeysRefused):
+        adapter._client().call("GET", "/v2/checkout/orders/X")
+    assert paypal_shop.asked("/v1/oauth2/token") == 3
+
+
 @pytest.mark.parametrize("missing", ["clientId", "clientSecret"])
 def test_keys_that_lack_something_are_refused(paypal_shop: Shop, missing: str) -> None:
     del paypal_shop.keys[missing]
@@ -999,6 +1011,20 @@ def test_an_approval_that_is_told_too_early_is_taken_later(paypal_shop: Shop) ->
     paypal_shop.agree(payment_id)
 
 
+def test_a_payer_without_a_page_is_told_nothing_wrong(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.started()
+    paypal_shop.act(payment_id)
+    paypal_shop.paypal.refuse("/capture", 422, "PAYER_ACTION_REQUIRED")
+    kept = paypal_shop.kept(payment_id)
+    known = {key: text for key, text in (kept.references or {}).items() if key != "approve"}
+    payments().save(replace(kept, references=known, version=kept.version + 1), kept)
+
+    payment = paypal_shop.confirm(payment_id).json
+
+    assert payment["status"] == "REQUIRES_ACTION"
+    assert payment["nextAction"] is None
+
+
 def test_a_payer_whom_paypal_wants_to_see_again_has_the_page_as_before(paypal_shop: Shop) -> None:
     payment_id = paypal_shop.started()
     page = paypal_shop.get(payment_id)["nextAction"]
@@ -1016,7 +1042,12 @@ def test_a_payer_whom_paypal_wants_to_see_again_has_the_page_as_before(paypal_sh
 
 
 @pytest.mark.parametrize(
-    ("status", "issue"), [(409, "PREVIOUS_REQUEST_IN_PROGRESS"), (403, "PERMISSION_DENIED")]
+    ("status", "issue"),
+    [
+        (409, "PREVIOUS_REQUEST_IN_PROGRESS"),
+        (403, "PERMISSION_DENIED"),
+        (404, "INVALID_RESOURCE_ID"),
+    ],
 )
 def test_what_may_pass_is_asked_for_again(paypal_shop: Shop, status: int, issue: str) -> None:
     payment_id = paypal_shop.paid()
@@ -1249,6 +1280,14 @@ def faulty(
     assert payment.refunded_minor == refunded
     shop.agree(payment_id)
     return asked
+
+
+def test_somebody_elses_refusal_is_no_answer(paypal_shop: Shop, paypal_faults: FaultProxy) -> None:
+    payment_id = paypal_shop.made()
+    paypal_faults.plan(Fault.NONE, Fault.THROTTLED)
+
+    assert paypal_shop.confirm(payment_id).status == 202
+    assert paypal_shop.confirm(payment_id).json["status"] == "REQUIRES_ACTION"
 
 
 def test_a_lost_answer_to_a_start_gives_the_same_order(
