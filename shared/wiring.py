@@ -4,6 +4,7 @@ from functools import cache
 
 from shared.gateways.known import gateways
 from shared.operations import Operations
+from shared.prime import prime
 from shared.store.payments import payments
 
 
@@ -11,3 +12,6 @@ from shared.store.payments import payments
 def operations() -> Operations:
     """Return the operations on this execution environment's payments."""
     return Operations(payments(), gateways())
+
+
+prime(operations)

@@ -99,7 +99,7 @@ def _operation(folder: str, route: Route, of_every_call: Iterable[Answer]) -> di
         _ours(_example(getattr(errors, name), detail))
         for name, detail in operation.pop("x-errors", {}).items()
     ]
-    if "requestBody" in operation:
+    if "requestBody" in operation and route.auth:  # a webhook's body is taken as it comes
         own.append(_ours(errors.UnsupportedMediaType()))
     statuses = {answer.status for answer in own}
     common = [each for each in of_every_call if route.auth or each.status not in {"401", "403"}]

@@ -70,8 +70,8 @@ def test_a_route_without_words_is_told_in_one_line(
     monkeypatch.setattr(openapi, "ROOT", tmp_path)
 
     assert openapi.main(["--check"]) == 1
-    told = "create_payment/operation.yaml is missing: it documents POST /payment\n"
-    assert capsys.readouterr().err == told
+    told = r"\w+/operation.yaml is missing: it documents POST /[\w/]+\n"
+    assert re.fullmatch(told, capsys.readouterr().err)
 
 
 def test_every_error_is_described() -> None:
@@ -186,7 +186,10 @@ def test_an_example_of_a_conflict_is_what_the_command_says(function: str) -> Non
 @pytest.mark.parametrize(
     "function", [folder for folder in folders() if (ROOT / folder / "operation.yaml").is_file()]
 )
-def test_an_example_of_a_refusal_is_what_a_sample_event_is_answered(function: str) -> None:
+def test_an_example_of_a_refusal_is_what_a_sample_event_is_answered(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAYS", "manual,stripe,paypal")
     words = yaml.safe_load((ROOT / function / "operation.yaml").read_text())
     handler = import_module(f"{function}.app").handler
 
