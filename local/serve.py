@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
-from local import LocalError, aws, docs, guide, loopback, tokens
+from local import LocalError, aws, docs, gateways, guide, loopback, tokens
 from local.functions import Functions
 from local.gateway import Gateway
 from local.stack import api, functions
@@ -38,8 +38,10 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
         tables = aws.create_tables(template, store_url)
         users = UserPool(template)
         rest, lambdas = api(template), functions(template)
-        endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
-        running = Functions(lambdas.values(), endpoints)
+        variables = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
+        own_url = f"http://{loopback.HOST}:{port}"
+        movers = gateways.serve(stack, port, own_url, aws_url)
+        running = Functions(lambdas.values(), {**variables, "GATEWAYS": gateways.NAMES})
         stack.callback(running.stop)
         running.start()
         pages = {
@@ -62,6 +64,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
             *(f"  {call}\n" for call in calls),
             f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"To read, and to try in a browser: {url}/docs",
+            *movers,
             f"DynamoDB: {store_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),
         ]

@@ -21,13 +21,14 @@ from local import LocalError
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's
+STACK = "local"
 
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
-    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/local/local",
-    "AWS::StackName": "local",
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/{STACK}",
+    "AWS::StackName": STACK,
     "AWS::URLSuffix": "amazonaws.com",
 }
 # The ARNs that end in more than the resource's id.

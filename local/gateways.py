@@ -1,0 +1,101 @@
+"""The payment gateways of the laptop: stand-ins of Stripe and PayPal, or their own test modes."""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack
+from socket import socket
+
+import boto3
+
+from local import LocalError, loopback
+from local.aws import ACCESS_KEY
+from local.paypal import PayPal
+from local.stripe import StripeStandIn
+from local.template import REGION, STACK
+
+NAMES = "manual,stripe,paypal"
+PAYPAL_SANDBOX = "https://api-m.sandbox.paypal.com"
+
+
+def serve(stack: ExitStack, port: int, api_url: str, aws_url: str) -> list[str]:
+    """Serve the gateways, and keep their keys where the functions look for them.
+
+    STRIPE_KEY and STRIPE_WEBHOOK_SECRET, or PAYPAL_CLIENT_ID, PAYPAL_CLIENT_SECRET and
+    PAYPAL_WEBHOOK_ID, in the environment take the place of a stand-in.
+
+    Returns:
+        A line on each, to print.
+
+    Raises:
+        LocalError: a key is of live payments, or comes without the others.
+    """
+    ssm = boto3.client(
+        "ssm",
+        endpoint_url=aws_url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=ACCESS_KEY,
+    )
+    lines = []
+    for gateway, keys, line in (
+        _stripe(stack, port + 2, api_url),
+        _paypal(stack, port + 3, api_url),
+    ):
+        ssm.put_parameter(
+            Name=f"/{STACK}/gateways/{gateway}",
+            Value=json.dumps(keys),
+            Type="SecureString",
+            Overwrite=True,
+        )
+        lines.append(line)
+    return lines
+
+
+def _stripe(stack: ExitStack, port: int, api_url: str) -> tuple[str, Mapping[str, object], str]:
+    real = _real("STRIPE_KEY", "STRIPE_WEBHOOK_SECRET")
+    if real:
+        key, secret = real
+        if "_live_" in key:
+            raise LocalError("STRIPE_KEY is of live payments: the laptop takes a test key alone")
+        return "stripe", {"secretKey": key, "webhookSecrets": [secret]}, "Stripe: its test mode"
+    server = _listen(port)
+    url = f"http://{loopback.HOST}:{server.getsockname()[1]}"
+    key, secret = f"sk_test_{secrets.token_hex(16)}", f"whsec_{secrets.token_hex(16)}"
+    app = StripeStandIn(url, key, secret, f"{api_url}/webhook/stripe")
+    stack.enter_context(loopback.serving(app, server))
+    keys = {"secretKey": key, "webhookSecrets": [secret], "url": url}
+    return "stripe", keys, f"Stripe: {url}, a stand-in"
+
+
+def _paypal(stack: ExitStack, port: int, api_url: str) -> tuple[str, Mapping[str, object], str]:
+    real = _real("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID")
+    if real:
+        client_id, secret, webhook = real
+        test = {"clientId": client_id, "clientSecret": secret, "url": PAYPAL_SANDBOX}
+        return "paypal", {**test, "webhookIds": [webhook]}, "PayPal: its sandbox"
+    app = PayPal(webhook_url=f"{api_url}/webhook/paypal")
+    app.url = stack.enter_context(loopback.serving(app, _listen(port)))
+    own = {"clientId": app.client_id, "clientSecret": app.client_secret}
+    keys = {**own, "webhookIds": [app.webhook_id], "url": app.url}
+    return "paypal", keys, f"PayPal: {app.url}, a stand-in"
+
+
+def _real(*names: str) -> list[str]:
+    """Return the variables, or none of them.
+
+    Raises:
+        LocalError: some are set and others are not.
+    """
+    found = [os.environ[name] for name in names if os.environ.get(name)]
+    if found and len(found) < len(names):
+        raise LocalError(f"set all of {', '.join(names)}, or none of them")
+    return found
+
+
+def _listen(port: int) -> socket:
+    try:
+        return loopback.listen(port)
+    except LocalError:
+        return loopback.listen(0)
