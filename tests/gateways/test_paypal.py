@@ -1233,23 +1233,19 @@ def test_a_fault_at_any_request_leaves_payment_and_ledger_in_agreement(
     if fault in SILENT:
         monkeypatch.setattr(adapter, "ANSWER_SECONDS", 0.1)
         monkeypatch.setattr(adapter, "QUICK_SECONDS", 0.05)
-    position, asked = 0, 1
-    while position < asked:
+    for position in range(faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], [])):
         # Twice: at once it is tried again.
         plan = [Fault.NONE] * position + [fault] * (1 if fault in SILENT else 2)
-        asked = faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan)
-        position += 1
+        faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_fault_that_passes_at_once_is_not_noticed(
     paypal_shop: Shop, paypal_faults: FaultProxy, scenario: str
 ) -> None:
-    position, asked = 0, 1
-    while position < asked:
+    for position in range(faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], [])):
         plan = [Fault.NONE] * position + [Fault.ERROR_AFTER]
-        asked = faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan, most_repeats=0)
-        position += 1
+        faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan, most_repeats=0)
 
 
 def faulty(
