@@ -216,6 +216,7 @@ class PayPal:
         late_seconds: how late.
         capture_outcome: COMPLETED, PENDING (until `finish`), or DECLINED.
         refund_outcome: COMPLETED, PENDING (until `finish`), or FAILING (PENDING, then FAILED).
+        blocks_duplicates: whether an invoice id may be used once (an account's setting).
         later_seconds: how soon `finish` comes of itself; None: never.
         token_seconds: how long a token is said to be good.
         seconds_ahead: how far its clock is ahead.
@@ -241,6 +242,7 @@ class PayPal:
         self.late_seconds = 5.0
         self.capture_outcome = "COMPLETED"
         self.refund_outcome = "COMPLETED"
+        self.blocks_duplicates = True
         self.later_seconds: float | None = None
         self.token_seconds = 32400
         self.seconds_ahead = 0.0
@@ -334,6 +336,10 @@ class PayPal:
             later, self._later = self._later, []
             for each in later:
                 each()
+
+    def forget(self) -> None:
+        """Forget the request ids: what is asked again would happen again."""
+        self._known.clear()
 
     def revoke_tokens(self) -> None:
         """Let every token run out before its time."""
@@ -507,7 +513,7 @@ class PayPal:
 
     def _take(self, order: Order, amount: Json, invoice_id: str | None, by: str, at: str) -> Json:
         captures = [each for known in self.orders.values() for each in known.captures]
-        if any(each.get("invoice_id") == invoice_id and invoice_id for each in captures):
+        if self._is_duplicate(invoice_id, captures):
             raise Problem(422, "DUPLICATE_INVOICE_ID", at)
         capture = self._new(self.capture_outcome, order, amount, invoice_id)
         capture["final_capture"] = True
@@ -530,6 +536,10 @@ class PayPal:
             self._tell("PAYMENT.CAPTURE.DENIED", "capture", self._related(order, capture))
         return capture
 
+    def _is_duplicate(self, invoice_id: str | None, known: list[Json]) -> bool:
+        is_known = any(each.get("invoice_id") == invoice_id for each in known)
+        return self.blocks_duplicates and invoice_id is not None and is_known
+
     def _void(self, order: Order, held: Json, at: str, by: str = "PayPal") -> None:
         held |= {"status": "VOIDED", "update_time": at}
         self._move("release", order, held["amount"], by)
@@ -548,7 +558,7 @@ class PayPal:
             raise Problem(422, "REFUND_AMOUNT_EXCEEDED")
         refunds = [each for known in self.orders.values() for each in known.refunds]
         invoice_id = asked.get("invoice_id")
-        if any(each.get("invoice_id") == invoice_id and invoice_id for each in refunds):
+        if self._is_duplicate(invoice_id, refunds):
             raise Problem(422, "DUPLICATE_INVOICE_ID", "refund")
         status = "COMPLETED" if self.refund_outcome == "COMPLETED" else "PENDING"
         refund = self._new(status, order, amount, invoice_id)

@@ -1212,6 +1212,7 @@ def paypal_faults(paypal_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """Return a proxy between the functions and PayPal."""
     proxy = FaultProxy(paypal_shop.paypal.url)
     paypal_shop.keys["url"] = proxy.url
+    paypal_shop.paypal.blocks_duplicates = False  # the request ids alone must do
     yield proxy
     proxy.close()
 
@@ -1232,23 +1233,19 @@ def test_a_fault_at_any_request_leaves_payment_and_ledger_in_agreement(
     if fault in SILENT:
         monkeypatch.setattr(adapter, "ANSWER_SECONDS", 0.1)
         monkeypatch.setattr(adapter, "QUICK_SECONDS", 0.05)
-    position, asked = 0, 1
-    while position < asked:
+    for position in range(faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], [])):
         # Twice: at once it is tried again.
         plan = [Fault.NONE] * position + [fault] * (1 if fault in SILENT else 2)
-        asked = faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan)
-        position += 1
+        faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_fault_that_passes_at_once_is_not_noticed(
     paypal_shop: Shop, paypal_faults: FaultProxy, scenario: str
 ) -> None:
-    position, asked = 0, 1
-    while position < asked:
+    for position in range(faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], [])):
         plan = [Fault.NONE] * position + [Fault.ERROR_AFTER]
-        asked = faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan, most_repeats=0)
-        position += 1
+        faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan, most_repeats=0)
 
 
 def faulty(
@@ -1266,7 +1263,6 @@ def faulty(
     proxy.plan(*plan)
     answer = do(shop, payment_id)
     asked = proxy.calls
-    proxy.plan()
     for _ in range(most_repeats):
         if answer.status in (200, 201, 204):
             break
@@ -1274,6 +1270,7 @@ def faulty(
         shop.sweep(600)
         answer = do(shop, payment_id)
     assert answer.status in (200, 201, 204)
+    proxy.plan()  # a late request arrives at last
     shop.sweep(600)
     payment = shop.kept(payment_id)
     assert (payment.status, payment.captured_minor) == (status, captured)
@@ -1301,6 +1298,21 @@ def test_a_lost_answer_to_a_start_gives_the_same_order(
 
     orders = [each for each in paypal_shop.paypal.orders.values() if each.payment_id == payment_id]
     assert len(orders) == 1
+
+
+def test_the_invoice_id_is_a_second_lock_where_the_request_id_is_forgotten(
+    paypal_shop: Shop, paypal_faults: FaultProxy
+) -> None:
+    payment_id = paypal_shop.paid()
+    paypal_shop.paypal.blocks_duplicates = True
+    paypal_faults.plan(Fault.ERROR_AFTER, after=paypal_shop.paypal.forget)
+
+    paypal_shop.refund(payment_id, amount=40)  # asked for again at once
+    paypal_shop.sweep()
+
+    assert paypal_shop.asked("/refund") == 2
+    assert paypal_shop.moved(payment_id)["refund"] == 4000
+    paypal_shop.agree(payment_id)
 
 
 def test_a_start_that_was_never_answered_is_given_up_and_begun_anew(
