@@ -3,8 +3,9 @@
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from socket import socket
 
 import boto3
@@ -12,11 +13,19 @@ import boto3
 from local import LocalError, loopback
 from local.aws import ACCESS_KEY
 from local.paypal import PayPal
+from local.stack import Function
 from local.stripe import StripeStandIn
 from local.template import REGION, STACK
 
 NAMES = "manual,stripe,paypal"
 PAYPAL_SANDBOX = "https://api-m.sandbox.paypal.com"
+
+
+def turn_on(functions: Iterable[Function]) -> Iterator[Function]:
+    """Yield the functions, with all gateways where they ask which there are."""
+    for function in functions:
+        on = {"GATEWAYS": NAMES} if "GATEWAYS" in function.environment else {}
+        yield replace(function, environment={**function.environment, **on})
 
 
 def serve(stack: ExitStack, port: int, api_url: str, aws_url: str) -> list[str]:

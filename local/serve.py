@@ -41,7 +41,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
         variables = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
         own_url = f"http://{loopback.HOST}:{port}"
         movers = gateways.serve(stack, port, own_url, aws_url)
-        running = Functions(lambdas.values(), {**variables, "GATEWAYS": gateways.NAMES})
+        running = Functions(gateways.turn_on(lambdas.values()), variables)
         stack.callback(running.stop)
         running.start()
         pages = {

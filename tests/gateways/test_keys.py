@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 from shared.errors import GatewayKeysRefused, GatewayUnavailable
 from shared.gateways import keys as module
@@ -15,12 +15,23 @@ from shared.gateways.keys import keys
 NAME = "/payment-api/gateways/stripe"
 
 
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
 @pytest.fixture
-def ssm() -> Iterator[Any]:
-    with mock_aws():
-        module._parameters.cache_clear()
-        yield boto3.client("ssm")
-        module._parameters.cache_clear()
+def ssm(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
+    module._parameters.cache_clear()
+    client = boto3.client("ssm")
+    yield client
+    client.delete_parameters(Names=[NAME])
+    module._parameters.cache_clear()
 
 
 def put(ssm: Any, value: object) -> None:
