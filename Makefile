@@ -21,7 +21,8 @@ $(READY): requirements-dev.txt
 	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
 	@touch $@
 
-run: $(READY) ## Run the API on this machine, no Docker, no AWS (PORT=3000; DYNAMODB=http://... keeps the data there)
+# STRIPE_KEY and the like, given to make, reach it in the environment.
+run: $(READY) ## Run the API and its gateways on this machine, no Docker, no AWS (PORT=3000; DYNAMODB=http://... keeps the data there)
 	@$(BIN)/python -m local serve --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
 
 start-api: $(READY) ## The same under the real sam local start-api, in Docker (PORT, DYNAMODB as its containers reach it)
@@ -44,7 +45,7 @@ test-package: $(READY) ## Build for both processors, check the packages, and run
 	$(BIN)/python -m tools.packaged
 
 reliability: $(READY) ## Show what the API survives, every case (DYNAMODB_LOCAL_URL=... as above)
-	$(BIN)/pytest -n auto -m "slow or not slow" tests/reliability
+	$(BIN)/pytest -n auto -m "slow or not slow" tests/reliability tests/gateways
 
 soak: $(READY) ## Drive random histories of calls and faults against the model (MINUTES=10)
 	MINUTES=$(or $(MINUTES),10) $(BIN)/pytest tests/reliability/test_model.py tests/reliability/test_life_model.py
@@ -73,7 +74,7 @@ load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run 
 	  --host http://127.0.0.1:$(PORT) --users $(or $(CALLERS),4) --spawn-rate $(or $(CALLERS),4) --run-time $(or $(SECONDS),10)
 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
-	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security tests/reliability/test_life_late.py
+	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security tests/gateways tests/reliability/test_life_late.py
 
 # In an environment of its own: mutmut needs a newer click than the SAM CLI names. It mutates a copy.
 mutation: $(READY) ## Change what ships in a thousand places, and see a test fail (MODULES="shared.payments.money* ...")

@@ -1165,8 +1165,9 @@ def test_what_is_no_answer_of_paypals_leaves_the_outcome_open(
 
 # --- Faults ---
 
-FAULTS = [Fault.DROPPED_REQUEST, Fault.DROPPED_ANSWER, Fault.ERROR_AFTER, Fault.SILENCE_AFTER]
+FAULTS = [Fault.DROPPED_ANSWER]
 SLOW = [
+    *(Fault.DROPPED_REQUEST, Fault.ERROR_AFTER, Fault.SILENCE_AFTER),
     *(Fault.SILENCE, Fault.LATE_REQUEST, Fault.LATER_REQUEST, Fault.TWICE, Fault.CUT_ANSWER),
     *(Fault.GARBLED_ANSWER, Fault.EMPTY_ANSWER, Fault.FOREIGN_ANSWER, Fault.FOREIGN_REFUSAL),
     *(Fault.THROTTLED, Fault.ERROR, Fault.UNAVAILABLE),

@@ -890,8 +890,9 @@ STEPS: dict[str, tuple[str, Callable[[Shop, str], Response], str]] = {
         "PARTIALLY_REFUNDED",
     ),
 }
-WORST = [Fault.DROPPED_ANSWER, Fault.LATER_REQUEST]
+WORST = [Fault.DROPPED_ANSWER]
 FAULTS = [
+    Fault.LATER_REQUEST,
     *(Fault.DROPPED_REQUEST, Fault.SILENCE, Fault.SILENCE_AFTER, Fault.LATE_REQUEST, Fault.TWICE),
     *(Fault.CUT_ANSWER, Fault.GARBLED_ANSWER, Fault.EMPTY_ANSWER, Fault.FOREIGN_ANSWER),
     *(Fault.FOREIGN_REFUSAL, Fault.ERROR, Fault.ERROR_AFTER, Fault.THROTTLED, Fault.UNAVAILABLE),
@@ -933,7 +934,10 @@ def test_every_fault_at_every_request(
             assert kept.status == status
 
 
-@pytest.mark.parametrize("trouble", ["429", "409", "500", "500 after"])
+@pytest.mark.parametrize(
+    "trouble",
+    ["500 after", *(pytest.param(each, marks=pytest.mark.slow) for each in ("429", "409", "500"))],
+)
 @pytest.mark.parametrize("step", STEPS)
 def test_troubles_of_stripes_own(shop: Shop, step: str, trouble: str) -> None:
     before, do, status = STEPS[step]
