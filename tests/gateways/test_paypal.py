@@ -1240,6 +1240,15 @@ def test_a_fault_at_any_request_leaves_payment_and_ledger_in_agreement(
         faulty(paypal_shop, paypal_faults, SCENARIOS[scenario], plan)
 
 
+def test_a_silence_is_not_waited_for_twice(
+    paypal_shop: Shop, paypal_faults: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(adapter, "QUICK_SECONDS", 0.05)
+
+    faulty(paypal_shop, paypal_faults, SCENARIOS["pay"], [Fault.SILENCE_AFTER])
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_fault_that_passes_at_once_is_not_noticed(
     paypal_shop: Shop, paypal_faults: FaultProxy, scenario: str
