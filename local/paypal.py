@@ -14,13 +14,14 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from html import escape
 from threading import RLock, Timer
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import urllib3
 from werkzeug import Request, Response
+
+from local.payer import page
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -35,91 +36,20 @@ PAYMENT_KEY_SECONDS = 45 * 24 * 3600
 WITHOUT_DECIMALS = {"HUF", "JPY", "TWD"}
 SENT_AGAIN_AFTER = (1.0, 5.0, 30.0)
 
-UNAUTHENTICATED = {
-    "name": "AUTHENTICATION_FAILURE",
-    "message": "Authentication failed due to missing authorization header, or invalid"
-    " authentication credentials.",
-}
 ERRORS = {
-    400: (
-        "INVALID_REQUEST",
-        "Request is not well-formed, syntactically incorrect, or violates schema.",
-    ),
-    403: ("NOT_AUTHORIZED", "Authorization failed due to insufficient permissions."),
-    409: (
-        "RESOURCE_CONFLICT",
-        "The server has detected a conflict while processing this request.",
-    ),
-    404: ("RESOURCE_NOT_FOUND", "The specified resource does not exist."),
-    422: (
-        "UNPROCESSABLE_ENTITY",
-        (
-            "The requested action could not be performed, semantically incorrect, or failed"
-            " business validation."
-        ),
-    ),
-}
-# What PayPal's OpenAPI says with each issue, by the endpoint where it says different things.
-DESCRIPTIONS = {
-    "INVALID_RESOURCE_ID": "Specified resource ID does not exist. Please check the resource ID and"
-    " try again.",
-    "PERMISSION_DENIED": "You do not have permission to access or perform operations on this"
-    " resource.",
-    "PREVIOUS_REQUEST_IN_PROGRESS": "A previous request on this resource is currently in progress."
-    " Please wait for sometime and try again. It is best to space out the initial and the"
-    " subsequent request(s) to avoid receiving this error.",
-    "ORDER_EXPIRED": "Order is expired and hence cannot be authorized. Please contact Customer"
-    " Support if you need to increase your order validity period.",
-    "PAYER_ACTION_REQUIRED": "Transaction cannot complete successfully, instruct the buyer to"
-    " return to PayPal.",
-    "INSTRUMENT_DECLINED": "The instrument presented  was either declined by the processor or bank,"
-    " or it can't be used for this payment.",
-    "capture ORDER_NOT_APPROVED": "Payer has not yet approved the Order for payment. Please"
-    " redirect the payer to the 'rel':'approve' url returned as part of the HATEOAS links within"
-    " the Create Order call or provide a valid `payment_source` in the request.",
-    "authorize ORDER_NOT_APPROVED": "Payer has not yet approved the Order for payment. Please"
-    " redirect the payer to the 'rel':'approve' url returned as part of the HATEOAS links within"
-    " the Create Order call.",
-    "ORDER_ALREADY_CAPTURED": "Order already captured.If 'intent=CAPTURE' only one capture per"
-    " order is allowed.",
-    "ORDER_ALREADY_AUTHORIZED": "Order already authorized.If 'intent=AUTHORIZE' only one"
-    " authorization per order is allowed.",
-    "AUTHORIZATION_ALREADY_CAPTURED": "Authorization has previously been captured.",
-    "AUTHORIZATION_VOIDED": "A voided authorization cannot be captured or reauthorized. ",
-    "AUTHORIZATION_EXPIRED": "An expired authorization cannot be captured.",
-    "PREVIOUSLY_CAPTURED": "Authorization has been previously captured and hence cannot be voided.",
-    "PREVIOUSLY_VOIDED": "Authorization has been previously voided and hence cannot be voided"
-    " again.",
-    "MAX_CAPTURE_AMOUNT_EXCEEDED": "Capture amount exceeds allowable limit. Please contact customer"
-    " service or your account manager to request the change to your overage limit. The default"
-    " overage limit is 115%, which allows the sum of all captures to be up to 115% of the order"
-    " amount. The ability to over capture is subjected to regulatory approvals.",
-    "CAPTURE_FULLY_REFUNDED": "The capture has already been fully refunded",
-    "REFUND_AMOUNT_EXCEEDED": "The refund amount must be less than or equal to the capture amount"
-    " that has not yet been refunded.",
-    "REFUND_NOT_ALLOWED": "Capture cannot be refunded.",
-    "DECIMAL_PRECISION": "If the currency supports decimals, only two decimal place precision is"
-    " supported.",
-    "DECIMALS_NOT_SUPPORTED": "Currency does not support decimals. Please refer to"
-    " https://developer.paypal.com/docs/api/reference/currency-codes/ for more information.",
-    "order DUPLICATE_INVOICE_ID": "Duplicate Invoice ID detected. To avoid a potential duplicate"
-    " transaction your account setting requires that Invoice Id be unique for each transaction.",
-    "capture DUPLICATE_INVOICE_ID": "Requested invoice_id has been previously captured. Possible"
-    " duplicate transaction.",
-    "refund DUPLICATE_INVOICE_ID": "Invoice ID was previously used to refund a capture.",
+    400: "INVALID_REQUEST",
+    401: "AUTHENTICATION_FAILURE",
+    403: "NOT_AUTHORIZED",
+    404: "RESOURCE_NOT_FOUND",
+    409: "RESOURCE_CONFLICT",
+    422: "UNPROCESSABLE_ENTITY",
 }
 
-PAGE = """<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><title>PayPal's stand-in</title>
-<h1>Pay {amount}</h1>
-<p>{description}</p>
-<form method="post">
-<button name="outcome" value="pay">Pay</button>
-<button name="outcome" value="decline">Pay with a card that is declined</button>
-<button name="outcome" value="abandon">Cancel and return</button>
-</form>
-</html>
-"""
+OUTCOMES = {
+    "pay": "Pay",
+    "decline": "Pay with a card that is declined",
+    "abandon": "Cancel and return",
+}
 
 
 class Movement(NamedTuple):
@@ -153,17 +83,13 @@ class Event(NamedTuple):
 class Problem(Exception):
     """An error in PayPal's shape."""
 
-    def __init__(
-        self, status: int, issue: str, place: str = "", links: Iterable[Json] = ()
-    ) -> None:
+    def __init__(self, status: int, issue: str, links: Iterable[Json] = ()) -> None:
         self.status = status
-        name, message = ERRORS[status]
-        said = DESCRIPTIONS.get(f"{place} {issue}") or DESCRIPTIONS.get(issue, issue)
         self.answer: Json = {
-            "name": name,
-            "message": message,
+            "name": ERRORS[status],
+            "message": "The stand-in refuses it",
             "debug_id": secrets.token_hex(6),
-            "details": [{"issue": issue, "description": said}],
+            "details": [{"issue": issue, "description": issue}],
             "links": [*links],
         }
         super().__init__(issue)
@@ -326,9 +252,9 @@ class PayPal:
             order = self.order_of(payment_id)
             self._void(order, order.authorizations[0], self._now())
 
-    def refuse(self, ending: str, status: int, issue: str, place: str = "") -> None:
+    def refuse(self, ending: str, status: int, issue: str) -> None:
         """Refuse the next request whose path ends so, without doing it."""
-        self._refusals.append((ending, Problem(status, issue, place)))
+        self._refusals.append((ending, Problem(status, issue)))
 
     def finish(self) -> None:
         """Bring what is pending to its end."""
@@ -352,14 +278,12 @@ class PayPal:
         if order is None or order.shown["status"] == "COMPLETED":
             return Response("There is no such order, or it is paid.\n", 404)
         outcome = request.form.get("outcome")
-        if request.method == "POST" and outcome in ("pay", "decline", "abandon"):
+        if request.method == "POST" and outcome in OUTCOMES:
             return Response(status=303, headers={"Location": self.act(order.id, outcome)})
         amount = order.unit["amount"]
-        page = PAGE.format(
-            amount=escape(f"{amount['value']} {amount['currency_code']}"),
-            description=escape(order.unit.get("description", "")),
-        )
-        return Response(page, mimetype="text/html")
+        shown = f"{amount['value']} {amount['currency_code']}"
+        told = [order.unit.get("description", "")]
+        return Response(page("PayPal", shown, told, OUTCOMES), mimetype="text/html")
 
     def _api(self, request: Request) -> Response:
         body = request.get_data()
@@ -381,11 +305,12 @@ class PayPal:
         if request.path == "/v1/oauth2/token":
             return self._token(request.headers.get("Authorization", ""))
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self._tokens:
-            return 401, {**UNAUTHENTICATED, "debug_id": secrets.token_hex(6)}
-        for refusal in self._refusals:
-            if request.path.endswith(refusal[0]):
-                self._refusals.remove(refusal)
-                raise refusal[1]
+            refusal = Problem(401, "").answer
+            return 401, {name: refusal[name] for name in ("name", "message", "debug_id")}
+        for planned in self._refusals:
+            if request.path.endswith(planned[0]):
+                self._refusals.remove(planned)
+                raise planned[1]
         match request.method, *request.path.strip("/").split("/"):
             case "POST", "v1", "notifications", "verify-webhook-signature":
                 status = "SUCCESS" if self._is_signed(body.decode()) else "FAILURE"
@@ -473,13 +398,13 @@ class PayPal:
             is_taken = what == "capture"
             raise Problem(422, "ORDER_ALREADY_CAPTURED" if is_taken else "ORDER_ALREADY_AUTHORIZED")
         if order.shown["status"] != "APPROVED":
-            raise Problem(422, "ORDER_NOT_APPROVED", what)
+            raise Problem(422, "ORDER_NOT_APPROVED")
         if order.declines:
             order.declines -= 1
             link = {"href": self._approve_link(order), "rel": "redirect", "method": "GET"}
             raise Problem(422, "INSTRUMENT_DECLINED", links=[link])
         if what == "capture":
-            self._take(order, order.unit["amount"], order.unit["invoice_id"], by, "order")
+            self._take(order, order.unit["amount"], order.unit["invoice_id"], by)
         else:
             held = self._new("CREATED", order, order.unit["amount"], order.unit["invoice_id"])
             until = self._clock() + timedelta(seconds=AUTHORIZATION_SECONDS)
@@ -501,7 +426,7 @@ class PayPal:
         total = sum((_value(each["amount"]) for each in before), _value(amount))
         if total > _value(held["amount"]) * Decimal("1.15"):
             raise Problem(422, "MAX_CAPTURE_AMOUNT_EXCEEDED")
-        taken = self._take(order, amount, asked.get("invoice_id"), by, "capture")
+        taken = self._take(order, amount, asked.get("invoice_id"), by)
         if taken["status"] != "DECLINED":
             is_final = asked.get("final_capture", False)
             held |= {"status": "CAPTURED" if is_final else "PARTIALLY_CAPTURED"}
@@ -511,10 +436,10 @@ class PayPal:
                 self._move("release", order, {**amount, "value": str(rest)}, by)
         return taken
 
-    def _take(self, order: Order, amount: Json, invoice_id: str | None, by: str, at: str) -> Json:
+    def _take(self, order: Order, amount: Json, invoice_id: str | None, by: str) -> Json:
         captures = [each for known in self.orders.values() for each in known.captures]
         if self._is_duplicate(invoice_id, captures):
-            raise Problem(422, "DUPLICATE_INVOICE_ID", at)
+            raise Problem(422, "DUPLICATE_INVOICE_ID")
         capture = self._new(self.capture_outcome, order, amount, invoice_id)
         capture["final_capture"] = True
         order.captures.append(capture)
@@ -559,7 +484,7 @@ class PayPal:
         refunds = [each for known in self.orders.values() for each in known.refunds]
         invoice_id = asked.get("invoice_id")
         if self._is_duplicate(invoice_id, refunds):
-            raise Problem(422, "DUPLICATE_INVOICE_ID", "refund")
+            raise Problem(422, "DUPLICATE_INVOICE_ID")
         status = "COMPLETED" if self.refund_outcome == "COMPLETED" else "PENDING"
         refund = self._new(status, order, amount, invoice_id)
         del refund["custom_id"]

@@ -33,7 +33,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from html import escape
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -42,6 +41,8 @@ from werkzeug.exceptions import HTTPException as Refusal
 from werkzeug.routing import Map, Rule
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Request, Response
+
+from local.payer import page
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -74,6 +75,14 @@ _ROUTES = Map(
         Rule("/pay/<session>", methods=["POST"], endpoint="pay_on_page"),
     ]
 )
+
+
+OUTCOMES = {
+    "pay": "Pay",
+    "decline": "Pay with a card that is declined",
+    "debit": "Pay by a debit, which takes days",
+    "abandon": "Go back",
+}
 
 
 class Movement(NamedTuple):
@@ -477,7 +486,7 @@ class StripeStandIn:
             "type": "card_error",
             "code": "card_declined",
             "decline_code": "insufficient_funds",
-            "message": "Your card has insufficient funds.",
+            "message": "The card is declined, by the button's wish",
             "charge": charge["id"],
         }
         self._tell("payment_intent.payment_failed", intent)
@@ -700,25 +709,12 @@ class StripeStandIn:
     # --- The payer's page ---
 
     def _page_of(self, session: Json) -> str:
-        amount = f"{session['amount_total']} {session['currency'].upper()} (minor units)"
-        buttons = "".join(
-            f'<button name="outcome" value="{outcome}">{label}</button> '
-            for outcome, label in (
-                ("pay", "Pay"),
-                ("decline", "Pay with a card that is declined"),
-                ("debit", "Pay by a debit, which takes days"),
-                ("abandon", "Go back"),
-            )
-        )
-        if session["status"] != "open":
-            buttons = f"This page is {session['status']}."
+        amount = f"{session['amount_total']} {session['currency'].upper()}, in minor units"
         error = (self._intents.get(session["payment_intent"] or "") or {}).get("last_payment_error")
-        told = f"<p>{escape(error['message'])}</p>" if error else ""
-        return (
-            "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>Pay</title>"
-            "<h1>A stand-in for Stripe's page</h1><p>No card, no money.</p>"
-            f"<p>{escape(amount)}</p>{told}<form method=post>{buttons}</form></html>"
-        )
+        told = [error["message"]] if error else []
+        if session["status"] != "open":
+            return page("Stripe", amount, [f"This page is {session['status']}."], {})
+        return page("Stripe", amount, told, OUTCOMES)
 
     def _page(self, request: Request, session: str) -> Response:  # noqa: ARG002
         known = self._sessions.get(session)

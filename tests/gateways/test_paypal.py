@@ -1001,7 +1001,7 @@ def test_an_order_that_expired_at_paypal_is_expired(paypal_shop: Shop) -> None:
 
 def test_an_approval_that_is_told_too_early_is_taken_later(paypal_shop: Shop) -> None:
     payment_id = paypal_shop.approved()
-    paypal_shop.paypal.refuse("/capture", 422, "ORDER_NOT_APPROVED", "capture")
+    paypal_shop.paypal.refuse("/capture", 422, "ORDER_NOT_APPROVED")
     paypal_shop.hear_all()
     assert paypal_shop.get(payment_id)["nextAction"] == {"type": "confirm"}
 
@@ -1060,7 +1060,7 @@ def test_what_may_pass_is_asked_for_again(paypal_shop: Shop, status: int, issue:
 
 def test_a_duplicate_means_that_paypal_is_asked_what_happened(paypal_shop: Shop) -> None:
     payment_id = paypal_shop.paid()
-    paypal_shop.paypal.refuse("/refund", 422, "DUPLICATE_INVOICE_ID", "refund")
+    paypal_shop.paypal.refuse("/refund", 422, "DUPLICATE_INVOICE_ID")
 
     assert paypal_shop.refund(payment_id).status == 202
     paypal_shop.sweep()

@@ -343,7 +343,7 @@ def test_a_declined_card_is_not_the_end(shop: Shop) -> None:
     assert declined["status"] == "REQUIRES_ACTION"
     assert declined["lastError"] == {
         "code": "card_declined",
-        "message": "Your card has insufficient funds.",
+        "message": "The card is declined, by the button's wish",
     }
     assert declined["nextAction"]["type"] == "redirect"
     shop.pay(payment_id)
