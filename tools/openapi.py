@@ -55,7 +55,7 @@ def document() -> dict[str, Any]:
     """Return the document.
 
     Raises:
-        LocalError: a route has no operation.yaml.
+        LocalError: a route has no operation.yaml, or it names an error that there is not.
     """
     template = Template(ROOT / "template.yaml")
     rest, lambdas = api(template), functions(template)
@@ -95,19 +95,19 @@ def _operation(folder: str, route: Route, of_every_call: Iterable[Answer]) -> di
         ],
         **yaml.safe_load(words.read_text()),
     }
-    own = [
-        _ours(_example(getattr(errors, name), detail))
-        for name, detail in operation.pop("x-errors", {}).items()
-    ]
+    refusals = operation.pop("x-errors", {})
+    if unknown := [name for name in refusals if not hasattr(errors, name)]:
+        raise LocalError(f"{folder}/operation.yaml: shared/errors.py has no {unknown[0]}")
+    own = [_ours(_example(getattr(errors, name), detail)) for name, detail in refusals.items()]
     if "requestBody" in operation and route.auth:  # a webhook's body is taken as it comes
         own.append(_ours(errors.UnsupportedMediaType()))
     statuses = {answer.status for answer in own}
     common = [each for each in of_every_call if route.auth or each.status not in {"401", "403"}]
-    refusals = {
+    answers = {
         **{each.status: {"$ref": f"#/components/responses/{each.status}"} for each in common},
         **_responses([*own, *(each for each in common if each.status in statuses)]),
     }
-    operation["responses"] |= dict(sorted(refusals.items()))
+    operation["responses"] |= dict(sorted(answers.items()))
     return operation
 
 

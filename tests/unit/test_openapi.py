@@ -14,6 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from create_payment.request import PaymentRequest
 from create_payment.rules import MAX_METADATA
+from local import LocalError
 from local.stack import GatewayResponse, Route, api
 from local.template import Template
 from shared.api.body import parse
@@ -72,6 +73,18 @@ def test_a_route_without_words_is_told_in_one_line(
     assert openapi.main(["--check"]) == 1
     told = r"\w+/operation.yaml is missing: it documents POST /[\w/]+\n"
     assert re.fullmatch(told, capsys.readouterr().err)
+
+
+def test_an_error_that_there_is_not_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "get_payment").mkdir()
+    (tmp_path / "get_payment/app.py").write_text('"""GET /open: look."""')
+    (tmp_path / "get_payment/operation.yaml").write_text("x-errors: {NoSuchError: }")
+    monkeypatch.setattr(openapi, "ROOT", tmp_path)
+
+    with pytest.raises(LocalError, match=r"errors\.py has no NoSuchError"):
+        openapi._operation("get_payment", Route("GET", "/open", "F", None), [])
 
 
 def test_every_error_is_described() -> None:
