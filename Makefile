@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api openapi test test-package reliability soak smoke bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
+.PHONY: help run token start-api openapi test test-package reliability soak smoke browser bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,7 +38,7 @@ openapi: $(READY) ## Write docs/openapi.json from the template, the models and e
 	$(BIN)/python -m tools.openapi
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
-	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e
+	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e --ignore tests/browser
 
 test-package: $(READY) ## Build for both processors, check the packages, and run the integration tests on them
 	$(BIN)/pytest tests/package
@@ -54,6 +54,10 @@ soak: $(READY) ## Drive random histories of calls and faults against the model (
 smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://... TOKEN=...)
 	@test -n "$(URL)" -a -n "$(TOKEN)" || { echo "make smoke URL=https://... TOKEN=..." >&2; exit 1; }
 	@$(BIN)/pytest -q tests/e2e
+
+# In an environment of its own: Playwright brings a driver of 45 MB. It takes the browser that is there.
+browser: $(READY) ## Pay at the stand-ins in a real browser (needs chromium, or CHROMIUM=...)
+	$(BIN)/uvx --with playwright==1.65.2 pytest@9.2.0 -q -c /dev/null --rootdir . --noconftest tests/browser
 
 bench: $(READY) ## Measure this API beside six others, and write docs/performance.md (a quarter of an hour)
 	$(BIN)/python -m benchmarks
