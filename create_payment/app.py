@@ -8,7 +8,7 @@ from shared.api.handlers import api_call
 from shared.api.log import count
 from shared.api.request import Request
 from shared.api.response import Response, show
-from shared.gateways import limits
+from shared.payments import limits
 from shared.payments.payment import new_payment
 from shared.prime import prime
 from shared.store.payments import payments

@@ -122,7 +122,7 @@ class Operations:
         if payment.operation == operation:
             return Outcome(payment, is_known=False)
         if operation.kind in ("capture", "cancel"):
-            if payment.state == lifecycle.PROCESSING:
+            if payment.state == lifecycle.PROCESSING and not payment.last_error:
                 return Outcome(payment, is_known=False)
             if not _is_reached(payment, operation):
                 message = (payment.last_error or {}).get("message", "The gateway decided otherwise")
@@ -141,6 +141,10 @@ class Operations:
         gateway = self._gateway(payment)
         if operation is None or _age(operation) >= gateway.repeat_seconds:
             return payment
+        try:  # whoever asked before does not decide any more, by an answer that is older
+            payment = self._payments.save(replace(payment, version=payment.version + 1), payment)
+        except PaymentChanged as changed:
+            return changed.payment
         facts = _ask(gateway, payment)
         if not is_over(operation, facts):  # it may be the gateway's first answer, as it was then
             facts = replace(gateway.fetch(payment), references=facts.references)

@@ -5,6 +5,7 @@ from threading import Thread
 from typing import Generic, Protocol, TypeVar
 
 from shared.errors import DeadlineExceeded
+from shared.time_left import give
 
 SPARE_SECONDS = 0.5
 """How long before the function's timeout the client is answered."""
@@ -29,26 +30,30 @@ def within(context: Context, work: Callable[[], T]) -> T:
 
     The timeouts of a client bound each wait of a socket, not a call: an answer that comes byte by
     byte and a slow name look-up outlast them. So the work is done in a thread that is waited for.
-    Work that is late goes on behind: what it may still change is safe to repeat, by its key.
+    Work that is late goes on behind: what it stores is safe to repeat, by its key or version, and
+    it asks no gateway for anything any more (`shared.time_left`).
 
     Raises:
         DeadlineExceeded: it is not done.
         Exception: whatever `work` raised.
     """
-    worker = _Worker(work)
+    seconds = seconds_left(context)
+    worker = _Worker(work, seconds)
     worker.start()
-    worker.join(seconds_left(context))
+    worker.join(seconds)
     return worker.result()
 
 
 class _Worker(Thread, Generic[T]):
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], T], seconds: float) -> None:
         super().__init__(daemon=True)
         self._work = work
+        self._seconds = seconds
         self._answer: T
         self._error: BaseException | None = None
 
     def run(self) -> None:
+        give(self._seconds)
         try:
             self._answer = self._work()
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread

@@ -17,6 +17,7 @@ from shared.api.line import Line
 from shared.api.problems import DEFECT, problem_of
 from shared.api.request import Event
 from shared.errors import DeadlineExceeded
+from shared.time_left import give
 
 WORKERS = 8
 """Jobs of a schedule that run at a time."""
@@ -90,6 +91,7 @@ def _run(
     free = BoundedSemaphore(WORKERS)
 
     def run(job: Callable[[], object]) -> None:
+        give(min(JOB_SECONDS, seconds_left(context)))
         try:
             job()
         except Exception as error:  # noqa: BLE001 - the boundary: the other jobs go on

@@ -25,7 +25,6 @@ from urllib3.util import Timeout, make_headers
 
 from shared.errors import FieldError, GatewayKeysRefused, GatewayUnavailable, InvalidRequest
 from shared.gateways.keys import keys
-from shared.gateways.limits import LIMITS
 from shared.gateways.port import Gateway
 from shared.payments.clock import now, seconds_between
 from shared.payments.facts import Facts, RefundFacts
@@ -41,7 +40,9 @@ from shared.payments.lifecycle import (
     PROCESSING,
     REQUIRES_ACTION,
 )
+from shared.payments.limits import LIMITS
 from shared.payments.payment import AGREED, Operation, Payment
+from shared.time_left import time_left
 
 Json = Mapping[str, Any]
 
@@ -165,8 +166,8 @@ class PayPal(Gateway):
                 return _gone(payment)
             if seen["status"] != "APPROVED":
                 facts = _facts(payment, seen)
-                is_waiting = facts.state == REQUIRES_ACTION
-                return replace(facts, answers=operation.operation_id if is_waiting else None)
+                is_known = facts.state == REQUIRES_ACTION or seen["status"] == "COMPLETED"
+                return replace(facts, answers=operation.operation_id if is_known else None)
         what = "authorize" if payment.capture == "manual" else "capture"
         try:
             order = _post(f"/v2/checkout/orders/{order_id}/{what}", {}, operation, what)
@@ -224,7 +225,7 @@ class PayPal(Gateway):
     def cancel(self, payment: Payment, operation: Operation) -> Facts:
         """Void the authorization. An order cannot be canceled: from now on, nobody captures it."""
         known = payment.references or {}
-        if "authorization" not in known:
+        if "authorization" not in known or payment.state == PROCESSING:
             facts = self.fetch(payment)
             known = {**known, **facts.references}
             if facts.state == PROCESSING:
@@ -554,7 +555,10 @@ def _verified(headers: Mapping[str, str], body: bytes) -> Json:
     if not isinstance(event, dict):
         raise InvalidRequest(FieldError("body", "must be an event of PayPal's, in JSON"))
     signature = {field: headers[name] for name, field in SIGNED.items()}
-    for webhook_id in keys("paypal").get("webhookIds") or ():
+    webhook_ids = keys("paypal").get("webhookIds") or []
+    if not isinstance(webhook_ids, list):
+        raise GatewayKeysRefused
+    for webhook_id in webhook_ids:
         asked = json.dumps({**signature, "webhook_id": webhook_id})
         # As it was sent: written anew, it would not be what PayPal signed.
         spliced = f'{asked[:-1]}, "webhook_event": {text}}}'.encode()
@@ -681,7 +685,10 @@ class _Client:
     def _send_once(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, Json]:
-        times = Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
+        left = time_left()
+        if left <= 0:
+            raise GatewayUnavailable
+        times = Timeout(connect=min(CONNECT_SECONDS, left), read=min(ANSWER_SECONDS, left))
         try:
             response = self._pool.request(
                 method, url, body=body, headers=headers, timeout=times, redirect=False

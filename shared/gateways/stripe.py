@@ -6,12 +6,12 @@ are not read: a repeated request gets its first answer, as it was then. What hap
 """
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from itertools import islice
 from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -24,9 +24,10 @@ from shared.errors import FieldError, GatewayKeysRefused, GatewayUnavailable, In
 from shared.gateways import keys
 from shared.gateways.port import Gateway
 from shared.payments import ids, lifecycle
-from shared.payments.clock import later, now, seconds_between
+from shared.payments.clock import later, seconds_between
 from shared.payments.facts import Facts, RefundFacts
 from shared.payments.payment import Operation, Payment
+from shared.time_left import time_left
 
 stripe.enable_telemetry = False  # it would write to the home folder
 
@@ -42,9 +43,6 @@ SESSION_SECONDS = 24 * 3600 - 300
 
 SKEW_SECONDS = 300
 """How far Stripe's clock may be behind ours, and how old a webhook's signature may be."""
-
-MOST_LOOKED_THROUGH = 500
-"""How many sessions are looked through for one whose id was lost, while a repeat can find it."""
 
 DECIMALS = {"ISK": 2, "UGX": 2, "MGA": 0}
 """The currencies whose amounts have other decimals at Stripe than in ISO 4217."""
@@ -87,13 +85,18 @@ class Stripe(Gateway):
     is_instant = False
     repeat_seconds = 23 * 3600.0  # Stripe keeps Idempotency-Keys for 24 hours at least
 
-    def start(self, payment: Payment, operation: Operation) -> Facts:  # noqa: D102
+    def start(self, payment: Payment, operation: Operation) -> Facts:
+        """Make a session; the schedule, which comes later, makes another.
+
+        Stripe replays an error 500 as long as it keeps a key. A session whose id did not arrive is
+        no danger: nobody has seen its page.
+        """
         try:
             session, is_replay = _call(
                 lambda client: _with_replay(
                     client.v1.checkout.sessions.create(
                         _session_of(payment, operation),  # type: ignore[arg-type]
-                        _once(operation, "session"),
+                        _once(operation, f"session{payment.attempts}"),
                     )
                 )
             )
@@ -279,10 +282,14 @@ def _shifted(amount: int, digits: int) -> int:
 
 
 def _session(payment: Payment) -> Json | None:
-    """Return the payment's session with its PaymentIntent and charge; None where there is none."""
+    """Return the payment's session with its PaymentIntent and charge; None where there is none.
+
+    One whose id did not arrive is no loss: nobody has seen its page, so nobody can pay there, and
+    a repeat of the start returns it.
+    """
     session_id = (payment.references or {}).get("session")
     if not session_id:
-        return _found(payment)
+        return None
     try:
         found: Json = _call(
             lambda client: client.v1.checkout.sessions.retrieve(
@@ -292,36 +299,6 @@ def _session(payment: Payment) -> Json | None:
     except _Refused as refused:  # the keys are another account's
         raise GatewayUnavailable from refused
     return found
-
-
-def _found(payment: Payment) -> Json | None:
-    """Return the session that was made for a payment, though its id did not arrive.
-
-    The newest come first. While the request may be repeated, that finds the id as well, and an
-    account with many sessions need not be looked through.
-    """
-    operation = payment.operation
-    since = operation.since if operation else payment.created_at
-    oldest = int(seconds_between(EPOCH, since)) - SKEW_SECONDS
-    is_late = operation is not None and seconds_between(since, now()) >= Stripe.repeat_seconds
-    most = None if is_late else MOST_LOOKED_THROUGH
-
-    def look(client: stripe.StripeClient) -> list[Json]:
-        listed = client.v1.checkout.sessions.list(
-            {"created": {"gte": oldest}, "limit": 100, "expand": [f"data.{EXPANDED}"]}
-        )
-        return [
-            session.to_dict()
-            for session in islice(listed.auto_paging_iter(), most)
-            if session.client_reference_id == payment.payment_id
-        ]
-
-    # One with a PaymentIntent is one that its payer acted on.
-    return max(
-        _listed(look),
-        key=lambda each: (bool(each["payment_intent"]), each["created"]),
-        default=None,
-    )
 
 
 def _facts(payment: Payment, session: Json) -> Facts:
@@ -336,9 +313,6 @@ def _facts(payment: Payment, session: Json) -> Facts:
     captured = intent["amount_received"] if state == lifecycle.CAPTURED else 0
     is_open = state == lifecycle.REQUIRES_ACTION
     error = intent.get("last_payment_error") if is_open or state == lifecycle.FAILED else None
-    references = {"session": session["id"]}
-    if intent:
-        references["paymentIntent"] = intent["id"]
     return Facts(
         state,
         _minor(captured, payment),
@@ -454,7 +428,9 @@ def _verify(signature: str | None, body: bytes) -> None:
     Raises:
         InvalidRequest: none of them made it, or it is old.
     """
-    secrets = _keys(lambda found: list(found["webhookSecrets"])) if signature else []
+    secrets = _keys(lambda found: found["webhookSecrets"]) if signature else []
+    if not isinstance(secrets, list):  # a text is a list of letters, and each would be a secret
+        raise GatewayKeysRefused
     for secret in secrets:
         # The package raises others than its own for a body or a header that is not ASCII.
         with suppress(stripe.SignatureVerificationError, ValueError, TypeError):
@@ -536,12 +512,15 @@ def _client_for(key: str, url: str | None) -> stripe.StripeClient:
 
 _time = threading.local()
 
+# The package logs each request's address, and Stripe's words with what they quote.
+logging.getLogger("stripe").setLevel(logging.WARNING)
+
 
 class _InTime(HTTPAdapter):
     """Sends each request of a call in what is left of the call's time."""
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        left = _time.ends - monotonic()
+        left = min(_time.ends - monotonic(), time_left())
         if left <= 0:
             raise requests.RequestException("no time left")
         kwargs["timeout"] = (min(CONNECT_SECONDS, left), min(ANSWER_SECONDS, left))

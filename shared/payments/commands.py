@@ -19,6 +19,7 @@ from shared.errors import (
 from shared.payments import ids, lifecycle
 from shared.payments.clock import now
 from shared.payments.facts import Facts
+from shared.payments.limits import check_decimals
 from shared.payments.money import to_major, to_minor
 from shared.payments.payment import MANUAL, MAX_REFUNDS, Operation, Payment, Refund
 
@@ -148,14 +149,16 @@ def _minor(payment: Payment, amount: Decimal | None) -> int | None:
     """Return an amount of the payment's currency in minor units.
 
     Raises:
-        InvalidRequest: the currency has fewer decimals.
+        InvalidRequest: the currency has fewer decimals, or the gateway.
     """
     if amount is None:
         return None
     try:
-        return to_minor(amount, payment.currency, payment.decimals)
+        minor = to_minor(amount, payment.currency, payment.decimals)
     except ValueError as error:
         raise InvalidRequest(FieldError("amount", str(error))) from None
+    check_decimals(payment, minor)
+    return minor
 
 
 def _begin(

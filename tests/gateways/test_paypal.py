@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from math import inf
 from threading import Event as Signal
 from threading import Thread
 from typing import Any
@@ -30,6 +31,7 @@ from shared.payments.payment import Payment
 from shared.store import items as store_items
 from shared.store import payments as store_payments
 from shared.store.payments import payments
+from shared.time_left import give
 from shared.wiring import operations
 from tests.conftest import Client, Context, Response, call, forget, proxy_event
 from tests.gateways import paypal_judge
@@ -380,8 +382,9 @@ def test_a_capture_under_review_is_processing_until_it_is_done(paypal_shop: Shop
 
     assert paypal_shop.confirm(payment_id).json["status"] == "PROCESSING"
     paypal_shop.hear_all()
-    assert paypal_shop.alice.do("cancel", payment_id).status == 202
-    assert paypal_shop.get(payment_id)["status"] == "PROCESSING"
+    refused = paypal_shop.alice.do("cancel", payment_id)
+    assert (refused.status, refused.json["currentStatus"]) == (409, "PROCESSING")
+    assert refused.json["detail"] == "PayPal works on the payment, and cannot cancel it"
     paypal_shop.paypal.finish()
     paypal_shop.hear_all()
 
@@ -450,8 +453,28 @@ def test_a_refund_with_more_decimals_than_paypal_has_is_refused_not_rounded(
 
     refund = paypal_shop.refund(payment_id, amount="10.45")
 
-    assert refund.json["status"] == "FAILED"
-    paypal_shop.agree(payment_id)
+    assert refund.errors == {"amount": "paypal takes HUF with 0 decimals"}
+    assert paypal_shop.get(payment_id)["refunds"] == []
+
+
+def test_a_call_that_is_late_asks_for_nothing_any_more(paypal_shop: Shop) -> None:
+    payment_id = paypal_shop.approved()
+    before = len(paypal_shop.paypal.exchanges)
+
+    give(-1)
+    with pytest.raises(GatewayUnavailable):
+        adapter.PayPal().fetch(payments().get(payment_id, owner=None))
+    give(inf)
+
+    assert len(paypal_shop.paypal.exchanges) == before
+
+
+def test_webhook_ids_that_are_a_text_are_no_keys(paypal_shop: Shop) -> None:
+    paypal_shop.approved()
+    [event] = paypal_shop.paypal.events
+    paypal_shop.keys["webhookIds"] = "WH-1"
+
+    assert paypal_shop.hear(event).status == 503
 
 
 def test_an_order_that_paypal_refuses_moves_nothing_and_may_be_tried_again(

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,6 +32,7 @@ from shared.payments.payment import Operation, Payment
 from shared.store import items as store_items
 from shared.store import payments as store_payments
 from shared.store.payments import payments
+from shared.time_left import give
 from stripe_webhook.app import handler as stripe_webhook
 from tests.conftest import Client, Context, Response, call, forget, proxy_event
 from tests.gateways.stripe_judge import SPEC, judge, judge_event
@@ -715,6 +717,33 @@ def test_a_webhook_that_stripe_did_not_sign_is_refused(shop: Shop, name: str) ->
     assert shop.shown(payment_id)["status"] == "REQUIRES_ACTION"
 
 
+def test_secrets_that_are_a_text_are_no_keys(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "keys", lambda *_, **__: {"webhookSecrets": "whsec_1"})
+
+    with pytest.raises(GatewayKeysRefused):
+        adapter.Stripe().payment_id_in({"stripe-signature": "t=1,v1=2"}, b"{}")
+
+
+def test_a_call_that_is_late_asks_for_nothing_any_more(shop: Shop) -> None:
+    payment = payments().get(shop.started(), owner=None)
+    before = len(shop.stripe.asked)
+
+    give(-1)
+    with pytest.raises(GatewayUnavailable):
+        adapter.Stripe().fetch(payment)
+    give(inf)
+
+    assert len(shop.stripe.asked) == before
+
+
+def test_a_partial_amount_has_the_decimals_of_stripe(shop: Shop) -> None:
+    payment_id = shop.made(capture="manual", currency="MGA", amount=100)
+
+    refused = shop.office.do("capture", payment_id, {"amount": "10.50"})
+
+    assert refused.errors == {"amount": "stripe takes MGA with 0 decimals"}
+
+
 def test_both_secrets_are_valid_while_one_is_rolled(shop: Shop) -> None:
     event = last_event(shop)
     old, new = shop.stripe.webhook_secret, f"whsec_{secrets.token_hex(16)}"
@@ -770,31 +799,6 @@ def test_events_twice_and_in_any_order_come_to_the_same(shop: Shop) -> None:
 
     assert shop.shown(payment_id) == before
     shop.settled(payment_id)
-
-
-def test_a_webhook_before_the_answer_finds_the_session(shop: Shop) -> None:
-    payment_id = shop.made()
-    shop.network.plan(*[Fault.DROPPED_ANSWER] * 3)
-    assert shop.confirm(payment_id).status == 202
-    assert payments().get(payment_id, owner=None).references is None
-
-    session_id = shop.stripe.session_of(payment_id)["id"]
-    shop.stripe.pay(session_id)
-    assert set(shop.hear()) == {204}
-
-    assert shop.shown(payment_id)["status"] == "CAPTURED"
-    shop.settled(payment_id)
-
-
-def test_a_session_whose_id_was_lost_is_found_behind_many_others(shop: Shop) -> None:
-    payment_id = lost(shop, "start").payment_id
-    shop.stripe.pay(shop.stripe.session_of(payment_id)["id"])
-    for _ in range(120):
-        shop.stripe._create_session(SESSION)
-
-    assert set(shop.hear()) == {204}
-
-    assert shop.shown(payment_id)["status"] == "CAPTURED"
 
 
 def test_a_webhook_that_cannot_be_applied_is_sent_again(shop: Shop) -> None:
@@ -957,21 +961,6 @@ def test_troubles_of_stripes_own(shop: Shop, step: str, trouble: str) -> None:
         return
     shop.until_answered(lambda: do(shop, payment_id))
     assert shop.settled(payment_id).status == status
-
-
-def test_an_answer_that_is_lost_for_more_than_a_day_is_found(shop: Shop) -> None:
-    payment_id = shop.made()
-    shop.network.plan(*[Fault.DROPPED_ANSWER] * 3)
-    assert shop.confirm(payment_id).status == 202
-    shop.stripe.forget_keys()
-    session_id = shop.stripe.session_of(payment_id)["id"]
-    shop.stripe.pay(session_id)
-
-    shop.sweep(2 * DAY)
-
-    assert shop.shown(payment_id)["status"] == "CAPTURED"
-    assert len(shop.stripe._sessions) == 1
-    shop.settled(payment_id)
 
 
 def test_a_repeated_start_shows_what_is_so_now_not_what_was_so_first(shop: Shop) -> None:

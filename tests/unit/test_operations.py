@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import FieldError, InvalidRequest, StoreUnavailable
+from shared.errors import FieldError, GatewayUnavailable, InvalidRequest, StoreUnavailable
 from shared.gateways.manual import Manual
 from shared.operations import TRIES, Operations
 from shared.payments import commands
@@ -29,6 +29,8 @@ class Store:
 
     def save(self, payment: Payment, before: Payment) -> Payment:
         self.writes += 1
+        if before.version != self.payment.version:
+            raise PaymentChanged(self.payment)
         if self.writes <= self._changes:
             self.payment = replace(self.payment, version=self.payment.version + 1)
             raise PaymentChanged(self.payment)
@@ -99,3 +101,35 @@ def test_money_that_moves_elsewhere_has_no_webhook() -> None:
 
     assert refused.value.errors == (FieldError("body", "manual payments have no webhook"),)
     assert Manual().fetch(replace(PAYMENT, state="AUTHORIZED")) == Facts("AUTHORIZED")
+
+
+class Crowded(Manual):
+    """A gateway that refuses a refund, while somebody else asks for the same and hears nothing."""
+
+    is_instant = False
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked = 0
+
+    def refund(self, payment: Payment, operation: Operation) -> Facts:
+        self._asked += 1
+        if self._asked > 1:
+            raise GatewayUnavailable
+        operations(self._store, self).run(self._store.payment, REFUND)
+        refused = {"code": "no_money", "message": "No money"}
+        return Facts("CAPTURED", 100, last_error=refused, answers=operation.operation_id)
+
+
+REFUND = commands.refund("key", None, None)
+
+
+def test_a_refusal_does_not_end_what_somebody_else_asks_for_meanwhile() -> None:
+    paid = replace(PAYMENT, state="CAPTURED", status="CAPTURED", captured_minor=100)
+    store = Store(paid)
+
+    done = operations(store, Crowded(store)).run(paid, REFUND)
+
+    assert not done.is_known
+    assert store.payment.operation
+    assert store.payment.refunds[0].status == "PENDING"

@@ -83,11 +83,8 @@ def check(payment: Payment) -> None:
     if limits.currencies is not None and currency not in limits.currencies:
         known = ", ".join(sorted(limits.currencies))
         raise InvalidRequest(FieldError("currency", f"must be one that {gateway} takes: {known}"))
+    check_decimals(payment, amount_minor)
     decimals = payment.decimals
-    fewer = limits.decimals.get(currency, decimals)
-    if amount_minor % 10 ** (decimals - fewer):
-        message = f"{gateway} takes {currency} with {fewer} decimals"
-        raise InvalidRequest(FieldError("amount", message))
     for bound, word, is_broken in (
         (limits.least.get(currency, 1), "least", amount_minor < limits.least.get(currency, 1)),
         (limits.most, "most", amount_minor > limits.most),
@@ -95,3 +92,16 @@ def check(payment: Payment) -> None:
         if is_broken:
             message = f"must be at {word} {to_major(bound, decimals)} {currency} with {gateway}"
             raise InvalidRequest(FieldError("amount", message))
+
+
+def check_decimals(payment: Payment, amount_minor: int) -> None:
+    """Check that the payment's gateway has decimals enough for an amount.
+
+    Raises:
+        InvalidRequest: it has fewer than ISO 4217.
+    """
+    limits = LIMITS.get(payment.gateway)
+    fewer = limits.decimals.get(payment.currency, payment.decimals) if limits else payment.decimals
+    if amount_minor % 10 ** (payment.decimals - fewer):
+        message = f"{payment.gateway} takes {payment.currency} with {fewer} decimals"
+        raise InvalidRequest(FieldError("amount", message))

@@ -1,0 +1,22 @@
+"""How long the work at hand may still take, for whatever it calls.
+
+A thread that is late goes on after its invocation was answered: Lambda freezes it, and thaws it
+with the next one. Nobody may be asked to move money by then.
+"""
+
+from contextvars import ContextVar
+from math import inf
+from time import monotonic, time
+
+_ends: ContextVar[tuple[float, float]] = ContextVar("ends", default=(inf, inf))
+
+
+def give(seconds: float) -> None:
+    """Let the work of this thread end in time, by either clock: one may stand still meanwhile."""
+    _ends.set((monotonic() + seconds, time() + seconds))
+
+
+def time_left() -> float:
+    """Return the seconds that are left; less than zero where the time is up."""
+    steady, wall = _ends.get()
+    return min(steady - monotonic(), wall - time())
