@@ -443,8 +443,9 @@ def _state_of(
     status = authorization["status"]
     if status == "CREATED":
         return AUTHORIZED, lost
-    if status == "VOIDED":
-        return (EXPIRED if _is_run_out(authorization) else CANCELED), None
+    if status in ("VOIDED", "EXPIRED"):
+        is_run_out = status == "EXPIRED" or _is_run_out(authorization)
+        return (EXPIRED if is_run_out else CANCELED), None
     if status == "DENIED" or (status != "PENDING" and lost):
         return FAILED, lost or _reason(authorization)
     return PROCESSING, None  # under review, or captured by what is not listed yet

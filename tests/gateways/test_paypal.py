@@ -469,6 +469,10 @@ def test_a_call_that_is_late_asks_for_nothing_any_more(paypal_shop: Shop) -> Non
     assert len(paypal_shop.paypal.exchanges) == before
 
 
+def test_an_authorization_that_says_that_it_ran_out_is_taken_at_its_word() -> None:
+    assert adapter._state_of({"status": "EXPIRED"}, None) == ("EXPIRED", None)
+
+
 def test_webhook_ids_that_are_a_text_are_no_keys(paypal_shop: Shop) -> None:
     paypal_shop.approved()
     [event] = paypal_shop.paypal.events
