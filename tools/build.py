@@ -45,7 +45,7 @@ SERVICES = {"shared.store.dynamodb": "dynamodb", "shared.gateways.keys": "ssm"}
 # what is in a package.
 LEFT_OUT = re.compile(
     r"""\.\./ | bin/ | .*\.(pyc|pyi|js|css)$ | .*/py\.typed$
-    | annotated_types/test_cases\.py
+    | annotated_types/test_cases\.py | .*/tests/
     | boto3/(data|examples)/ | botocore/data/ (?! (dynamodb|ssm)/ | [^/]+$) | .*/examples-1\.json$
     | .*/endpoint-rule-set-1\.json(\.gz)?$  # botocore then goes by endpoints.json, which is sooner
     | dateutil/zoneinfo/.*\.tar\.gz$
