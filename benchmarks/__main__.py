@@ -1,7 +1,7 @@
 """Measure this API beside its peers.
 
 python -m benchmarks           everything, into docs/performance.md (a quarter of an hour)
-python -m benchmarks check     this API alone, against the committed figures
+python -m benchmarks check     this API alone, or functions of it, against the committed figures
 python -m benchmarks report    docs/performance.md anew from the committed figures
 """
 
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,13 @@ FIGURES = functions.HERE / "figures.json"
 ALLOWED = 1.03
 
 
-def main(command: str = "all") -> None:
+def main(command: str = "all", *names: str) -> None:
     """Run one command."""
     match command:
         case "all":
             bench()
         case "check":
-            check(json.loads(FIGURES.read_text()))
+            check(json.loads(FIGURES.read_text()), names)
         case "report":
             write(json.loads(FIGURES.read_text()))
 
@@ -72,8 +73,8 @@ def write(figures: dict[str, Any]) -> None:
     sys.exit(any(bar.verdict == "MISS" for bar in bars))
 
 
-def check(committed: dict[str, Any]) -> None:
-    """Fail where this API takes over 3% more instructions than the committed figures."""
+def check(committed: dict[str, Any], names: Sequence[str]) -> None:
+    """Fail where a function takes over 3% more instructions than the committed figures."""
     why = [f"there is no {name} here" for name in _missing("valgrind", "openssl")]
     if not why and committed["build"] != functions.interpreter_build():
         why = [f"the committed figures are of another build ({committed['build']})"]
@@ -83,6 +84,8 @@ def check(committed: dict[str, Any]) -> None:
     failed = 0
     with dynamodb() as store:
         for function in functions.ours():
+            if names and function.name not in names:
+                continue
             before = committed["functions"].get(function.name, {})
             now = measure.count(function, store)
             for kind in ("start", "cold", "warm", "calls"):
