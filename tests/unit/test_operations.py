@@ -103,6 +103,27 @@ def test_money_that_moves_elsewhere_has_no_webhook() -> None:
     assert Manual().fetch(replace(PAYMENT, state="AUTHORIZED")) == Facts("AUTHORIZED")
 
 
+class Taken(Store):
+    """A store in which somebody else takes every operation up a moment before."""
+
+    def save(self, payment: Payment, before: Payment) -> Payment:
+        if replace(payment, version=before.version) == before != payment:
+            raise PaymentChanged(before)
+        return super().save(payment, before)
+
+
+def test_of_two_that_take_an_operation_up_one_asks() -> None:
+    since = "2026-11-24T09:00:00.000Z"
+    capture = Operation("op_1", "capture", since, 100)
+    authorized = replace(PAYMENT, state="AUTHORIZED", operation=capture, due_at=since)
+    gateway = Slow()
+
+    settled = operations(Taken(authorized), gateway).settle(PAYMENT.payment_id)
+
+    assert settled.operation == capture
+    assert gateway.captured == 0
+
+
 class Crowded(Manual):
     """A gateway that refuses a refund, while somebody else asks for the same and hears nothing."""
 
