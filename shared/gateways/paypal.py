@@ -505,14 +505,9 @@ def _link(answer: Json, *relations: str) -> str | None:
 
 
 def _money(payment: Payment, amount_minor: int) -> dict[str, str]:
-    """Return an amount as PayPal takes it, with its decimals for the currency.
-
-    An amount that has more is not rounded: PayPal refuses it.
-    """
+    """Return an amount as PayPal takes it, with its decimals: `check_decimals` lets no more in."""
     decimals = LIMITS["paypal"].decimals.get(payment.currency, payment.decimals)
     exact = Decimal(amount_minor).scaleb(-payment.decimals)
-    if amount_minor % 10 ** (payment.decimals - decimals):
-        decimals = payment.decimals
     return {"currency_code": payment.currency, "value": f"{exact:.{decimals}f}"}
 
 

@@ -3,12 +3,14 @@
 import os
 import uuid
 from collections.abc import Iterator
+from threading import Lock, Thread
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from samcli.yamlhelper import yaml_parse
+from werkzeug.serving import make_server
 
 from tests.conftest import ROOT
 
@@ -16,15 +18,26 @@ TABLE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryInd
 DYNAMODB_LOCAL_URL = os.environ.get("DYNAMODB_LOCAL_URL")
 
 
+def one_at_a_time() -> Any:
+    """Return moto's services; moto checks a write's condition in one step and writes in another."""
+    services = DomainDispatcherApplication(create_backend_app)
+    lock = Lock()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        with lock:
+            return services(environ, start_response)
+
+    return app
+
+
 @pytest.fixture(scope="session", params=["moto", *(["dynamodb-local"] * bool(DYNAMODB_LOCAL_URL))])
 def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Return the endpoint of a store that speaks DynamoDB."""
     if request.param == "moto":
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-        server.stop()
+        server = make_server("127.0.0.1", 0, one_at_a_time(), threaded=True)
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
         return
     yield DYNAMODB_LOCAL_URL
 
