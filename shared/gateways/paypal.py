@@ -18,13 +18,13 @@ from decimal import Decimal
 from functools import cache, wraps
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import urllib3
 from urllib3.util import Timeout, make_headers
 
 from shared.errors import FieldError, GatewayKeysRefused, GatewayUnavailable, InvalidRequest
 from shared.gateways.keys import keys
+from shared.gateways.pages import way_back
 from shared.gateways.port import Gateway
 from shared.payments.clock import now, seconds_between
 from shared.payments.facts import Facts, RefundFacts
@@ -323,7 +323,7 @@ def _new_order(payment: Payment, operation: Operation) -> Json:
     }
     if payment.description:
         unit["description"] = payment.description[:127]
-    back = _back(payment)
+    back = way_back(payment)
     context = {
         "return_url": back,
         "cancel_url": back,
@@ -355,13 +355,6 @@ def _gone(payment: Payment) -> Facts:
     age = seconds_between((payment.references or {})["created"], now())
     is_expired = payment.state == REQUIRES_ACTION and age > ORDER_SECONDS
     return Facts(EXPIRED if is_expired else PENDING)
-
-
-def _back(payment: Payment) -> str:
-    """Return where the payer comes back to, with the payment's id in the query."""
-    parts = urlsplit(payment.return_url or "")
-    query = [*parse_qsl(parts.query, keep_blank_values=True), ("paymentId", payment.payment_id)]
-    return parts._replace(query=urlencode(query)).geturl()
 
 
 def _facts(payment: Payment, order: Json) -> Facts:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import lru_cache
 from time import monotonic
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 import stripe
@@ -22,6 +21,7 @@ from requests.adapters import HTTPAdapter
 
 from shared.errors import FieldError, GatewayKeysRefused, GatewayUnavailable, InvalidRequest
 from shared.gateways import keys
+from shared.gateways.pages import way_back
 from shared.gateways.port import Gateway
 from shared.payments import ids, lifecycle
 from shared.payments.clock import later, seconds_between
@@ -207,7 +207,7 @@ def _has_happened(operation: Operation, facts: Facts) -> bool:
 def _session_of(payment: Payment, operation: Operation) -> Json:
     """Return the Checkout Session to make: always the same one for an operation."""
     marks = {"paymentId": payment.payment_id}
-    back = _with_payment_id(payment.return_url or "", payment.payment_id)
+    back = way_back(payment)
     price = {
         "currency": payment.currency.lower(),
         "unit_amount": _at_stripe(payment.amount_minor, payment),
@@ -225,13 +225,6 @@ def _session_of(payment: Payment, operation: Operation) -> Json:
         "adaptive_pricing": {"enabled": False},  # what was asked for is what is paid
         "expand": [EXPANDED],
     }
-
-
-def _with_payment_id(url: str, payment_id: str) -> str:
-    """Return where the payer's browser comes back to, with the payment in the query."""
-    parts = urlsplit(url)
-    query = [*parse_qsl(parts.query, keep_blank_values=True), ("paymentId", payment_id)]
-    return parts._replace(query=urlencode(query)).geturl()
 
 
 def _cancellation(

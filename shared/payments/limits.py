@@ -1,4 +1,4 @@
-"""What the gateways take: currencies, and the least amounts. Data, so that a create may ask."""
+"""What the gateways take: currencies, their decimals, the least and the greatest amounts."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,14 +12,14 @@ class Limits(NamedTuple):
     """What a gateway takes.
 
     Attributes:
-        currencies: those that it takes; None: all.
+        currencies: those that it takes.
         decimals: of a currency, where it has fewer there than in ISO 4217: an amount's last digits
             must be 0.
         least: the least amount, in minor units of ISO 4217.
         most: the greatest, in the same.
     """
 
-    currencies: frozenset[str] | None
+    currencies: frozenset[str]
     decimals: Mapping[str, int]
     least: Mapping[str, int]
     most: int
@@ -80,18 +80,16 @@ def check(payment: Payment) -> None:
     limits = LIMITS.get(gateway)
     if limits is None:
         return
-    if limits.currencies is not None and currency not in limits.currencies:
+    if currency not in limits.currencies:
         known = ", ".join(sorted(limits.currencies))
         raise InvalidRequest(FieldError("currency", f"must be one that {gateway} takes: {known}"))
     check_decimals(payment, amount_minor)
-    decimals = payment.decimals
-    for bound, word, is_broken in (
-        (limits.least.get(currency, 1), "least", amount_minor < limits.least.get(currency, 1)),
-        (limits.most, "most", amount_minor > limits.most),
-    ):
-        if is_broken:
-            message = f"must be at {word} {to_major(bound, decimals)} {currency} with {gateway}"
-            raise InvalidRequest(FieldError("amount", message))
+    least, most = limits.least.get(currency, 1), limits.most
+    if not least <= amount_minor <= most:
+        word, bound = ("least", least) if amount_minor < least else ("most", most)
+        shown = to_major(bound, payment.decimals)
+        message = f"must be at {word} {shown} {currency} with {gateway}"
+        raise InvalidRequest(FieldError("amount", message))
 
 
 def check_decimals(payment: Payment, amount_minor: int) -> None:
