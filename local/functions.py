@@ -41,7 +41,7 @@ class Functions:
     """The functions of a stack, by name."""
 
     def __init__(self, functions: Iterable[Function], endpoints: Mapping[str, str]) -> None:
-        """Prepare the functions; `variables` are added to their own."""
+        """Prepare the functions; `endpoints` are variables that lead them to AWS's stand-ins."""
         self._pools = {function.name: _Pool(function, endpoints) for function in functions}
         self._stopped = Event()
 

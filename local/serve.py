@@ -38,10 +38,10 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
         tables = aws.create_tables(template, store_url)
         users = UserPool(template)
         rest, lambdas = api(template), functions(template)
-        variables = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
+        endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
         own_url = f"http://{loopback.HOST}:{port}"
         movers = gateways.serve(stack, port, own_url, aws_url)
-        running = Functions(gateways.turn_on(lambdas.values()), variables)
+        running = Functions(gateways.turn_on(lambdas.values()), endpoints)
         stack.callback(running.stop)
         running.start()
         pages = {
