@@ -60,6 +60,7 @@ _RAN_OUT = ("automatic", "expired")
 _REFUNDS = {"succeeded": "SUCCEEDED", "failed": "FAILED", "canceled": "FAILED"}
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class _Refused(Exception):
@@ -283,15 +284,11 @@ def _session(payment: Payment) -> Json | None:
     session_id = (payment.references or {}).get("session")
     if not session_id:
         return None
-    try:
-        found: Json = _call(
-            lambda client: client.v1.checkout.sessions.retrieve(
-                session_id, {"expand": [EXPANDED]}
-            ).to_dict()
-        )
-    except _Refused as refused:  # the keys are another account's
-        raise GatewayUnavailable from refused
-    return found
+    return _read(
+        lambda client: client.v1.checkout.sessions.retrieve(
+            session_id, {"expand": [EXPANDED]}
+        ).to_dict()
+    )
 
 
 def _facts(payment: Payment, session: Json) -> Facts:
@@ -357,12 +354,7 @@ def _reason(error: Json) -> Mapping[str, str]:
 def _refunds(payment: Payment, intent: Json) -> Iterator[RefundFacts]:
     """Yield what was given back, and what a lost dispute took."""
     about = {"payment_intent": intent["id"], "limit": 100}
-    found = _listed(
-        lambda client: [
-            refund.to_dict()
-            for refund in client.v1.refunds.list(about).auto_paging_iter()  # type: ignore[arg-type]
-        ]
-    )
+    found = _listed(lambda client: client.v1.refunds.list(about))  # type: ignore[arg-type]
     found.sort(key=lambda each: each["created"])
     # What a capture in part releases is a refund at Stripe, the first one; no money came back.
     released = intent["amount"] - intent["amount_received"]
@@ -384,13 +376,7 @@ def _disputes(payment: Payment, about: Json) -> Iterator[RefundFacts]:
 
     While a dispute is open, nothing is decided.
     """
-    disputes = _listed(
-        lambda client: [
-            dispute.to_dict()
-            for dispute in client.v1.disputes.list(about).auto_paging_iter()  # type: ignore[arg-type]
-        ]
-    )
-    for dispute in disputes:
+    for dispute in _listed(lambda client: client.v1.disputes.list(about)):  # type: ignore[arg-type]
         refund_id = _foreign_id(payment, dispute)
         amount = _minor(dispute["amount"], payment)
         if dispute["status"] == "lost":
@@ -433,7 +419,12 @@ def _verify(signature: str | None, body: bytes) -> None:
     raise InvalidRequest(FieldError("Stripe-Signature", rule))
 
 
-def _listed(look: Callable[[stripe.StripeClient], list[Json]]) -> list[Json]:
+def _listed(look: Callable[[stripe.StripeClient], stripe.ListObject[Any]]) -> list[Json]:
+    return _read(lambda client: [each.to_dict() for each in look(client).auto_paging_iter()])
+
+
+def _read(look: Callable[[stripe.StripeClient], T]) -> T:
+    """Return what is read at Stripe; a refusal says nothing: the keys are another account's."""
     try:
         return _call(look)
     except _Refused as refused:
@@ -444,9 +435,6 @@ def _with_replay(session: stripe.StripeObject) -> tuple[Json, bool]:
     """Return a session, and whether it is shown as it was when it was made."""
     answer = session.last_response
     return session.to_dict(), bool(answer and answer.headers.get("Idempotent-Replayed"))
-
-
-T = TypeVar("T")
 
 
 def _call(ask: Callable[[stripe.StripeClient], T]) -> T:
