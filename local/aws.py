@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -41,6 +41,18 @@ def moto() -> "WSGIApplication":
     return app
 
 
+def client(service: str, url: str) -> Any:
+    """Return boto3's client of a service at `url`, with the laptop's keys."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=ACCESS_KEY,
+        config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1}),
+    )
+
+
 def create_tables(template: Template, url: str) -> list[str]:
     """Create the template's tables in the DynamoDB at `url`, unless they are there; return names.
 
@@ -49,14 +61,7 @@ def create_tables(template: Template, url: str) -> list[str]:
     """
     tables = []
     try:
-        dynamodb = boto3.client(
-            "dynamodb",
-            endpoint_url=url,
-            region_name=REGION,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=ACCESS_KEY,
-            config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1}),
-        )
+        dynamodb = client("dynamodb", url)
         for logical_id, properties in template.resources("AWS::DynamoDB::Table", _TABLE).items():
             name = template.ids[logical_id] = properties.setdefault("TableName", logical_id)
             if stream := properties.get("StreamSpecification"):

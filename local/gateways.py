@@ -8,14 +8,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from socket import socket
 
-import boto3
-
-from local import LocalError, loopback
-from local.aws import ACCESS_KEY
+from local import LocalError, aws, loopback
 from local.paypal import PayPal
 from local.stack import Function
 from local.stripe import StripeStandIn
-from local.template import REGION, STACK
+from local.template import STACK
 
 NAMES = "manual,stripe,paypal"
 PAYPAL_SANDBOX = "https://api-m.sandbox.paypal.com"
@@ -40,13 +37,7 @@ def serve(stack: ExitStack, port: int, api_url: str, aws_url: str) -> list[str]:
     Raises:
         LocalError: a key is of live payments, or comes without the others.
     """
-    ssm = boto3.client(
-        "ssm",
-        endpoint_url=aws_url,
-        region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=ACCESS_KEY,
-    )
+    ssm = aws.client("ssm", aws_url)
     lines = []
     for gateway, keys, line in (
         _stripe(stack, port + 2, api_url),
