@@ -6,8 +6,9 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
+from local.aws import moto
+from local.loopback import listen, serving
 from shared.errors import GatewayKeysRefused, GatewayUnavailable
 from shared.gateways import keys as module
 from shared.gateways.keys import keys
@@ -17,11 +18,8 @@ NAME = "/payment-api/gateways/stripe"
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving(moto(), listen(0)) as address:
+        yield address
 
 
 @pytest.fixture

@@ -3,41 +3,26 @@
 import os
 import uuid
 from collections.abc import Iterator
-from threading import Lock, Thread
 from typing import Any
 
 import boto3
 import pytest
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from samcli.yamlhelper import yaml_parse
-from werkzeug.serving import make_server
 
+from local.aws import moto
+from local.loopback import listen, serving
 from tests.conftest import ROOT
 
 TABLE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 DYNAMODB_LOCAL_URL = os.environ.get("DYNAMODB_LOCAL_URL")
 
 
-def one_at_a_time() -> Any:
-    """Return moto's services; moto checks a write's condition in one step and writes in another."""
-    services = DomainDispatcherApplication(create_backend_app)
-    lock = Lock()
-
-    def app(environ: Any, start_response: Any) -> Any:
-        with lock:
-            return services(environ, start_response)
-
-    return app
-
-
 @pytest.fixture(scope="session", params=["moto", *(["dynamodb-local"] * bool(DYNAMODB_LOCAL_URL))])
 def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Return the endpoint of a store that speaks DynamoDB."""
     if request.param == "moto":
-        server = make_server("127.0.0.1", 0, one_at_a_time(), threaded=True)
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+        with serving(moto(), listen(0)) as url:
+            yield url
         return
     yield DYNAMODB_LOCAL_URL
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from samcli.yamlhelper import yaml_parse
 
+from local.aws import moto
+from local.loopback import listen, serving
 from local.template import Template
 from tests.conftest import ROOT
 from tests.package.conftest import BIN, FUNCTIONS
@@ -25,11 +26,8 @@ def region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving(moto(), listen(0)) as address:
+        yield address
 
 
 def package(build: Path, s3_url: str) -> Path:
