@@ -15,7 +15,7 @@ from shared.store.payments import payments
 def handler(request: Request) -> Response:
     """Take a status, a limit and a cursor, all optional; answer 200 with a page of payments."""
     asked_for = PageRequest.of(request)
-    found, place = payments().list(
+    found, place = payments().page(
         asked_for.owner, asked_for.status, asked_for.limit, asked_for.after
     )
     cursor = asked_for.cursor(place)
@@ -23,4 +23,4 @@ def handler(request: Request) -> Response:
     return Response(HTTPStatus.OK, document)
 
 
-prime(lambda: payments().try_list())
+prime(lambda: payments().try_page())

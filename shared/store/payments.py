@@ -113,7 +113,7 @@ class PaymentRepository:
             raise PaymentChanged(_as_it_stands(refusal)) from None
         return payment
 
-    def list(
+    def page(
         self, owner: str, status: str | None, limit: int, after: str | None
     ) -> tuple[list[Payment], str | None]:
         """Return a page of the owner's payments, the newest first, without their details.
@@ -216,8 +216,8 @@ class PaymentRepository:
             ConditionExpression="attribute_exists(paymentId)",
         )
 
-    def try_list(self) -> None:
-        """Make a call that `list` makes, for an owner that can never be."""
+    def try_page(self) -> None:
+        """Make a call that `page` makes, for an owner that can never be."""
         self._shard("none", None, 1, None)
 
     def try_get(self) -> None:
