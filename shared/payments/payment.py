@@ -163,15 +163,17 @@ def new_payment(
     return_url: str | None = None,
 ) -> Payment:
     """Return a payment to create: the owner's, pending, from now."""
-    created_at = now()
-    new = Payment(
+    created_at, metadata = now(), metadata or {}
+    later = (gateway, capture, return_url)
+    return Payment(
         payment_id=ids.new_payment_id(owner, idempotency_key),
         owner=owner,
         amount_minor=amount_minor,
         currency=currency,
         decimals=DECIMALS[currency],
         description=description,
-        metadata=metadata or {},
+        metadata=metadata,
+        fingerprint=_fingerprint(amount_minor, currency, description, metadata, later),
         status=PENDING,
         created_at=created_at,
         updated_at=created_at,
@@ -180,19 +182,31 @@ def new_payment(
         return_url=return_url,
         history=(Change(PENDING, created_at, "create"),),
     )
-    return replace(new, fingerprint=requested(new))
 
 
 def requested(payment: Payment) -> str:
-    """Return the fingerprint of the request that created the payment.
-
-    A field that comes later is left out where it has its default, so that older fingerprints stay.
-    """
+    """Return the fingerprint of the request that created the payment."""
     later = (payment.gateway, payment.capture, payment.return_url)
+    of_first_schema = (payment.amount_minor, payment.currency, payment.description)
+    return _fingerprint(*of_first_schema, payment.metadata, later)
+
+
+def _fingerprint(
+    amount_minor: int,
+    currency: str,
+    description: str | None,
+    metadata: Mapping[str, str],
+    later: tuple[str, str, str | None],
+) -> str:
+    """Return what two requests for the same payment have in common.
+
+    The fields that came later are left out where all have their defaults, so that older
+    fingerprints stay.
+    """
     return ids.fingerprint(
-        payment.amount_minor,
-        payment.currency,
-        payment.description,
-        sorted(payment.metadata.items()),
+        amount_minor,
+        currency,
+        description,
+        sorted(metadata.items()),
         *(later if later != (MANUAL, "automatic", None) else ()),
     )

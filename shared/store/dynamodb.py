@@ -168,8 +168,24 @@ def _new_client(session: botocore.session.Session, roots: str | None) -> Any:
         user_agent="payment-api",  # else botocore composes one for each call
     )
     client: Any = Session(botocore_session=session).client("dynamodb", verify=roots, config=config)
+    client.meta.events.register("provide-client-params.dynamodb", _write)
+    client.meta.events.register("before-call.dynamodb", _put_body)
     client.meta.events.register("before-parse.dynamodb", _read)
     return client
+
+
+def _write(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
+    """Write a request's body as JSON; leave botocore no parameters to write.
+
+    The parameters are what DynamoDB's JSON says (but for binary values, which this table has none
+    of), and botocore would look each of their members up in DynamoDB's description.
+    """
+    context["body"] = json.dumps(params).encode()
+    return {}
+
+
+def _put_body(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    params["body"] = context["body"]
 
 
 def _read(
