@@ -133,6 +133,8 @@ def _client(login_url: str, scope: str, client_id: str, secret: str | None = Non
         default_timeout=10,
     )
     client.max_redirects = 0  # nobody else is to see a secret
+    # What boto3 trusts on this machine; a proxy that opens TLS is between it and Cognito as well.
+    client.verify = os.environ.get("AWS_CA_BUNDLE") or True
     return client
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -283,3 +284,13 @@ def office() -> Client:
 @pytest.fixture
 def bob() -> Client:
     return Client()
+
+
+def make_certificate(folder: Path, name: str) -> None:
+    """Write a certificate for the loopback address, NAME.pem, and NAME-and-key.pem with its key."""
+    key, certificate = folder / f"{name}-key.pem", folder / f"{name}.pem"
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    new += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*new, *files], capture_output=True, check=True)
+    (folder / f"{name}-and-key.pem").write_text(key.read_text() + certificate.read_text())

@@ -5,7 +5,6 @@ import json
 import logging
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from botocore.credentials import SSOProvider
 from botocore.exceptions import EndpointConnectionError
 
 from shared.store import dynamodb
-from tests.conftest import Client, forget
+from tests.conftest import Client, forget, make_certificate
 
 MISSING = "pay_" + "a" * 32
 
@@ -190,15 +189,10 @@ def test_on_a_laptop_single_sign_on_fetches_the_keys(
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a certificate, its key beside it in another file, and a second one."""
+    """Return a folder with a certificate for the loopback address, and another one."""
     folder = tmp_path_factory.mktemp("certificates")
     for name in ("server", "other"):
-        new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        new += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-        new += ["-keyout", folder / "key.pem", "-out", folder / f"{name}.pem"]
-        subprocess.run(new, capture_output=True, check=True)
-        both = (folder / "key.pem").read_text() + (folder / f"{name}.pem").read_text()
-        (folder / f"{name}-and-key.pem").write_text(both)
+        make_certificate(folder, name)
     return folder
 
 

@@ -4,9 +4,11 @@ import base64
 import hashlib
 import json
 import secrets
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any
@@ -110,8 +112,8 @@ class AuthorizationServer:
 
 
 @contextmanager
-def serve(server: AuthorizationServer) -> Iterator[None]:
-    """Serve the authorization server on a free port."""
+def serve(server: AuthorizationServer, certificate: Path | None = None) -> Iterator[None]:
+    """Serve the authorization server on a free port; over TLS with a certificate and its key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -147,6 +149,11 @@ def serve(server: AuthorizationServer) -> Iterator[None]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.url = f"http://127.0.0.1:{http.server_port}"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        http.socket = context.wrap_socket(http.socket, server_side=True)
+        server.url = server.url.replace("http", "https")
     Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
         yield

@@ -18,7 +18,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from local.__main__ import main
-from tests.conftest import ROOT
+from tests.conftest import ROOT, make_certificate
 from tests.local.authorization_server import AuthorizationServer, serve
 
 # What a person's browser does: it follows the redirects, and shows the page that they end at.
@@ -96,6 +96,11 @@ def deploy(name: str, **outputs: str) -> None:
         "Outputs": {key: {"Value": value} for key, value in outputs.items()},
     }
     boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+
+
+def outputs(name: str) -> dict[str, str]:
+    [stack] = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 @pytest.fixture(autouse=True)
@@ -405,12 +410,25 @@ def test_an_odd_answer_is_told_and_a_redirect_not_followed(
     assert token.fails("--service").startswith(f"{server.url}: {line}")
 
 
+def test_a_proxy_that_opens_tls_is_trusted_as_by_the_aws_cli(
+    server: AuthorizationServer, token: Token, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_certificate(tmp_path, "proxy")
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    behind = AuthorizationServer(server.people, server.services, server.callback)
+    with serve(behind, tmp_path / "proxy-and-key.pem"):
+        deploy("behind", **{**outputs("payments"), "LoginURL": behind.url})
+
+        assert "certificate" in token.fails("--service", stack="behind")
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "proxy.pem"))
+        assert token("--service", stack="behind") == "service-1"
+
+
 def test_a_login_domain_that_is_away_is_named(server: AuthorizationServer, token: Token) -> None:
-    [stack] = boto3.client("cloudformation").describe_stacks(StackName="payments")["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    deploy("away", **{**outputs, "LoginURL": url})
+    deploy("away", **{**outputs("payments"), "LoginURL": url})
 
     error = token.fails("--service", stack="away")
 
