@@ -50,6 +50,10 @@ NO_FUNCTION = {
 """What there is before a function is loaded, for each language."""
 
 
+STACKS = {"Stripe": "manual,stripe", "Stripe and PayPal": "manual,stripe,paypal"}
+"""The gateways whose clients a function imports, in stacks that have them."""
+
+
 def ours() -> list[Function]:
     """Build this API; return its functions, create first: see standin.py."""
     shutil.rmtree(BUILT, ignore_errors=True)
@@ -61,7 +65,14 @@ def ours() -> list[Function]:
         for function in _build(ROOT / "template.yaml", BUILT / "ours/functions")
         for folder in [function.handler.partition(".")[0]]
     ]
-    return sorted(found, key=lambda function: function.name != "create_payment")
+    found.sort(key=lambda function: function.name != "create_payment")
+    captures = [function for function in found if function.name == "capture_payment"]
+    return found + [
+        function._replace(name=f"{function.name} in a stack with {name}", variables=variables)
+        for function in captures
+        for name, gateways in STACKS.items()
+        for variables in [{**function.variables, "GATEWAYS": gateways}]
+    ]
 
 
 def peers() -> list[tuple[Function, Function]]:

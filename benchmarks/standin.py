@@ -19,8 +19,14 @@ from zlib import crc32
 
 from benchmarks.functions import Function
 
-ITEM_FOR: dict[str, dict[str, dict[str, str]]] = {}
-"""What a function needs changed in the item: {"capture_payment": {"status": {"S": "…"}}}."""
+ITEM_FOR: dict[str, dict[str, dict[str, str]]] = {
+    "refund_payment": {
+        "status": {"S": "CAPTURED"},
+        "state": {"S": "CAPTURED"},
+        "capturedMinor": {"N": "10000"},
+    }
+}
+"""What a function needs changed in the item."""
 
 
 class StandIn:
