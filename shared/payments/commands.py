@@ -30,13 +30,13 @@ class Step:
 
     Attributes:
         payment: with the operation to ask the gateway for, if there is one.
-        cause: the call, for the history.
+        cause: the call, for the history, where there is a change.
         is_replay: the same was asked for before, and has happened.
         facts: what is known without asking the gateway.
     """
 
     payment: Payment
-    cause: str
+    cause: str = ""
     is_replay: bool = False
     facts: Facts | None = None
 
@@ -49,12 +49,12 @@ def confirm(payment: Payment) -> Step:
     """Start the payment at its gateway, or take it further after the payer acted."""
     operation = payment.operation
     if operation and operation.kind in ("start", "complete"):
-        return Step(payment, lifecycle.CONFIRM)
+        return Step(payment)
     if payment.status in (lifecycle.AUTHORIZED, *lifecycle.PAID):
-        return Step(payment, lifecycle.CONFIRM, is_replay=True)
+        return Step(payment, is_replay=True)
     _allow(payment, lifecycle.CONFIRM)
     if payment.status == lifecycle.PROCESSING:  # the gateway works on it
-        return Step(payment, lifecycle.CONFIRM, is_replay=True)
+        return Step(payment, is_replay=True)
     is_new = payment.status == lifecycle.PENDING
     return Step(_begin(payment, "start" if is_new else "complete"), lifecycle.CONFIRM)
 
@@ -66,11 +66,11 @@ def capture(asked_for: Decimal | None) -> Command:
         amount = _minor(payment, asked_for) or payment.amount_minor
         if payment.captured_minor:
             if payment.captured_minor == amount:
-                return Step(payment, lifecycle.CAPTURE, is_replay=True)
+                return Step(payment, is_replay=True)
             shown = to_major(payment.captured_minor, payment.decimals)
             raise _conflict(payment, f"{shown} {payment.currency} is captured: captures are once")
         if _is_under_way(payment, lifecycle.CAPTURE, amount):
-            return Step(payment, lifecycle.CAPTURE)
+            return Step(payment)
         if payment.state == lifecycle.PROCESSING and payment.gateway != MANUAL:
             raise OperationUnderWay  # at the gateway, which works on it
         _allow(payment, lifecycle.CAPTURE)
@@ -86,9 +86,9 @@ def cancel(reason: str | None) -> Command:
 
     def step(payment: Payment) -> Step:
         if payment.status == lifecycle.CANCELED:
-            return Step(payment, lifecycle.CANCEL, is_replay=True)
+            return Step(payment, is_replay=True)
         if _is_under_way(payment, lifecycle.CANCEL):
-            return Step(payment, lifecycle.CANCEL)
+            return Step(payment)
         _allow(payment, lifecycle.CANCEL)
         payment = replace(payment, cancellation_reason=reason)
         if payment.state == lifecycle.PENDING:  # its gateway has never heard of it
@@ -109,7 +109,7 @@ def refund(key: str, asked_for: Decimal | None, reason: str | None) -> Command:
             if known.fingerprint != fingerprint:
                 raise IdempotencyKeyReused
             is_under_way = payment.operation and payment.operation.refund_id == refund_id
-            return Step(payment, lifecycle.REFUND, is_replay=not is_under_way)
+            return Step(payment, is_replay=not is_under_way)
         _allow(payment, lifecycle.REFUND)
         if len(payment.refunds) >= MAX_REFUNDS:
             raise _conflict(payment, f"A payment has at most {MAX_REFUNDS} refunds")
@@ -134,7 +134,7 @@ def update(status: str) -> Command:
         if payment.gateway != MANUAL:
             raise _conflict(payment, f"The status of this payment is decided by {payment.gateway}")
         if payment.status == status:
-            return Step(payment, lifecycle.UPDATE, is_replay=True)
+            return Step(payment, is_replay=True)
         allowed = lifecycle.may_become(payment.status, lifecycle.UPDATE)
         if status not in allowed:
             message = f"A {payment.status} payment cannot become {status} by an update"

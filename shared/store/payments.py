@@ -35,7 +35,6 @@ class PaymentChanged(Exception):
 
     def __init__(self, payment: Payment) -> None:
         self.payment = payment
-        super().__init__(payment.payment_id)
 
 
 class PaymentRepository:
@@ -135,7 +134,7 @@ class PaymentRepository:
         return [from_item(item) for item in found[:limit]], place or None
 
     def _shard(self, key: str, status: str | None, limit: int, after: str | None) -> Answer:
-        parameters: dict[str, Any] = {"Limit": limit}
+        parameters: dict[str, Any] = {"ScanIndexForward": False, "Limit": limit}
         names, values = {"#list": "listKey"}, {":list": {"S": key}}
         condition = "#list = :list"
         if after:
@@ -143,7 +142,7 @@ class PaymentRepository:
             condition += " AND #place < :place"
         if status:
             names["#status"], values[":status"] = "status", {"S": status}
-            parameters = {"Limit": MOST_READ, "FilterExpression": "#status = :status"}
+            parameters |= {"Limit": MOST_READ, "FilterExpression": "#status = :status"}
         return self._store.call(
             "query",
             TableName=self._table_name,
@@ -151,7 +150,6 @@ class PaymentRepository:
             KeyConditionExpression=condition,
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
-            ScanIndexForward=False,
             **parameters,
         )
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from create_payment.app import handler as create_payment
+from shared.payments.ids import refund_id
 from tests.conftest import Client, call, proxy_event
 
 REQUEST = {"amount": 100, "currency": "USD", "metadata": {"a": "1", "b": "2"}}
@@ -69,6 +70,7 @@ def test_a_key_names_the_same_payment_in_every_release() -> None:
     payment = alice.create(REQUEST, key="order-1").json
 
     assert payment["paymentId"] == "pay_6adysptomqgtex2mhjvblwe3mi26qtfb"
+    assert refund_id(payment["paymentId"], "r-1") == "ref_b3lbp576myqxquebskerdhtrpqiqajpi"
 
 
 def test_a_refused_request_does_not_use_its_key_up(alice: Client) -> None:

@@ -1,11 +1,14 @@
 """The life of a manual payment, from the front door: status updates, capture, cancel, refund."""
 
 import json
+from itertools import chain
 from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from shared.store.dynamodb import STORE
+from shared.store.items import SHARDS
 from tests.conftest import Client, Response, forget
 
 REQUEST = {"amount": 100, "currency": "USD"}
@@ -416,6 +419,66 @@ def test_a_list_has_an_owners_payments_the_newest_first(
     whole = alice.get(ids[3]).json
     assert {**listed[8], "refunds": [], "history": whole["history"]} == whole
     assert not {"refunds", "history", "owner"} & set(listed[0])
+
+
+def pages_of(client: Client, limit: int, **query: str) -> list[list[str]]:
+    """Return the ids of each page of a list, to its end."""
+    pages: list[list[str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = client.list(limit=str(limit), **query, **({"cursor": cursor} if cursor else {})).json
+        pages.append([payment["paymentId"] for payment in page["payments"]])
+        cursor = page["nextCursor"]
+    return pages
+
+
+@pytest.mark.parametrize("limit", [1, 2, 12])
+def test_every_payment_is_on_one_page_of_a_list(alice: Client, limit: int) -> None:
+    ids = [made(alice) for _ in range(12)]
+
+    pages = pages_of(alice, limit)
+
+    assert list(chain(*pages)) == ids[::-1]
+    assert {len(page) for page in pages[: 12 // limit]} == {limit}
+
+
+def test_a_page_that_ends_the_list_has_no_cursor(alice: Client) -> None:
+    ids = [made(alice) for _ in range(12)]
+
+    assert pages_of(alice, 12) == [ids[::-1]]
+
+
+def test_a_list_of_one_status_is_whole_however_few_have_it(
+    alice: Client, office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.store.payments.MOST_READ", 1)
+    ids = [made(alice) for _ in range(12)]
+    for payment_id in (ids[0], ids[5], ids[11]):
+        office.do("capture", payment_id)
+
+    pages = pages_of(alice, 2, status="CAPTURED")
+
+    assert list(chain(*pages)) == [ids[11], ids[5], ids[0]]
+    assert len(pages) > 2  # no call looked at all payments
+
+
+def test_a_page_of_a_list_reads_no_more_than_its_limit_of_each_part(
+    alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(24):
+        made(alice)
+    read, call = [], STORE.call
+
+    def counted(operation: str, **parameters: Any) -> Any:
+        answer = call(operation, **parameters)
+        read.append(answer["ScannedCount"])
+        return answer
+
+    monkeypatch.setattr(STORE, "call", counted)
+    alice.list(limit="2")
+
+    assert len(read) == SHARDS
+    assert max(read) == 2
 
 
 def test_a_list_of_one_status_has_no_other(alice: Client, office: Client) -> None:
