@@ -1,15 +1,27 @@
 """Operations beside others that change the same payment, and gateways that are slow to agree."""
 
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from shared.errors import FieldError, GatewayUnavailable, InvalidRequest, StoreUnavailable
+from shared.errors import (
+    FieldError,
+    GatewayKeysRefused,
+    GatewayUnavailable,
+    InvalidRequest,
+    PaymentNotFound,
+    StatusConflict,
+    StoreUnavailable,
+)
 from shared.gateways.manual import Manual
 from shared.operations import TRIES, Operations
 from shared.payments import commands
+from shared.payments.clock import later
 from shared.payments.facts import Facts
+from shared.payments.lifecycle import may_become
 from shared.payments.payment import Operation, Payment, new_payment
 from shared.store.payments import PaymentChanged
 
@@ -154,3 +166,300 @@ def test_a_refusal_does_not_end_what_somebody_else_asks_for_meanwhile() -> None:
     assert not done.is_known
     assert store.payment.operation
     assert store.payment.refunds[0].status == "PENDING"
+
+
+# --- What a call is answered, by what its gateway says ---
+
+
+class Asked(Manual):
+    """A gateway that answers each question as a test says, and keeps what it was asked."""
+
+    is_instant = False
+    repeat_seconds = 86_400
+
+    def __init__(self, **answers: Facts | Exception) -> None:
+        self.asked: list[str] = []
+        self._answers = answers
+
+    def _answer(self, question: str) -> Facts:
+        self.asked.append(question)
+        answer = self._answers[question]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def start(self, payment: Payment, operation: Operation) -> Facts:
+        return self._answer("start")
+
+    def complete(self, payment: Payment, operation: Operation) -> Facts:
+        return self._answer("complete")
+
+    def capture(self, payment: Payment, operation: Operation) -> Facts:
+        return self._answer("capture")
+
+    def cancel(self, payment: Payment, operation: Operation) -> Facts:
+        return self._answer("cancel")
+
+    def fetch(self, payment: Payment) -> Facts:
+        return self._answer("fetch")
+
+
+HELD = replace(PAYMENT, gateway="asked", state="AUTHORIZED", status="AUTHORIZED")
+NEW = replace(PAYMENT, gateway="asked")
+AGREED = {"type": "confirm", "expiresAt": "2030-01-01T00:00:00.000Z"}
+
+
+def asking(store: Store, gateway: Manual) -> Operations:
+    return Operations(store, {"asked": gateway})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("command", "facts", "status"),
+    [
+        (commands.capture(None), Facts("CAPTURED", 100), "CAPTURED"),
+        (commands.cancel(None), Facts("CANCELED"), "CANCELED"),
+    ],
+)
+def test_what_the_gateway_decides_is_the_answer(
+    command: commands.Command, facts: Facts, status: str
+) -> None:
+    gateway = Asked(capture=facts, cancel=facts)
+    done = asking(Store(HELD), gateway).run(HELD, command)
+
+    assert (done.payment.status, done.payment.operation) == (status, None)
+    assert (done.is_known, done.is_replay) == (True, False)
+    assert len(gateway.asked) == 1
+    assert done.payment.history[-1].cause == ("capture" if facts.captured_minor else "cancel")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(GatewayUnavailable(), "silence"), (GatewayKeysRefused(), "keys")]
+)
+def test_a_silent_gateway_leaves_the_operation_under_way(
+    error: Exception, reason: str, logs: io.StringIO
+) -> None:
+    store = Store(HELD)
+    done = asking(store, Asked(capture=error)).run(HELD, commands.capture(None))
+
+    assert not done.is_known
+    assert done.payment is store.payment
+    assert done.payment.status == "PROCESSING"
+    assert done.payment.operation
+    assert f'"reason":"{reason}","GatewayFailures":[1.0]' in logs.getvalue()
+
+
+@pytest.mark.parametrize("state", ["AUTHORIZED", "PROCESSING"])
+@pytest.mark.parametrize("call", ["capture", "cancel"])
+def test_a_gateway_that_has_not_decided_leaves_it_unknown(state: str, call: str) -> None:
+    command = commands.capture(None) if call == "capture" else commands.cancel(None)
+
+    class Undecided(Asked):
+        def capture(self, payment: Payment, operation: Operation) -> Facts:
+            is_over = state == "PROCESSING"
+            return Facts(state, answers=operation.operation_id if is_over else None)
+
+        cancel = capture
+
+    store = Store(HELD)
+    done = asking(store, Undecided()).run(HELD, command)
+
+    assert not done.is_known
+    assert done.payment is store.payment
+    assert done.payment.status == "PROCESSING"
+
+
+LATE = {"code": "late", "message": "Too late"}
+
+
+@pytest.mark.parametrize(
+    ("call", "facts"),
+    [
+        ("capture", Facts("CAPTURED", 50)),
+        ("capture", Facts("CAPTURED", 50, last_error=LATE)),
+        ("capture", Facts("CANCELED")),
+        ("cancel", Facts("CAPTURED", 100)),
+        ("cancel", Facts("PROCESSING", last_error=LATE)),
+    ],
+)
+def test_a_gateway_that_decides_otherwise_is_a_conflict(call: str, facts: Facts) -> None:
+    command = commands.capture(None) if call == "capture" else commands.cancel(None)
+
+    class Otherwise(Asked):
+        def capture(self, payment: Payment, operation: Operation) -> Facts:
+            return replace(facts, answers=operation.operation_id)
+
+        cancel = capture
+
+    store = Store(HELD)
+    with pytest.raises(StatusConflict) as conflict:
+        asking(store, Otherwise()).run(HELD, command)
+
+    assert store.payment.operation is None
+    assert str(conflict.value) == (
+        "Too late" if facts.last_error else "The gateway decided otherwise"
+    )
+    assert conflict.value.status == store.payment.status
+    assert conflict.value.allowed == may_become(store.payment.status)
+
+
+def test_a_confirm_that_leads_elsewhere_is_no_conflict() -> None:
+    done = asking(Store(NEW), Asked(start=Facts("FAILED"))).run(NEW, commands.confirm)
+
+    assert (done.payment.status, done.is_known) == ("FAILED", True)
+
+
+def test_a_gateway_that_the_stack_has_no_more_is_not_known() -> None:
+    with pytest.raises(GatewayUnavailable):
+        operations(Store(HELD)).run(HELD, commands.capture(None))
+
+
+# --- What the schedule does with a payment that is due ---
+
+SINCE = "2026-11-24T09:00:00.000Z"
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return what sets the clock, in seconds after SINCE."""
+
+    def put(seconds: float) -> None:
+        for module in ("shared.operations", "shared.payments.facts"):
+            monkeypatch.setattr(f"{module}.now", lambda: later(SINCE, seconds))
+
+    return put
+
+
+class Postponed(Store):
+    """A store that keeps when the payment is looked at again, and from which others may take it."""
+
+    is_taken = False
+    due_at = ""
+
+    def postpone(self, payment: Payment, due_at: str) -> Payment:
+        if self.is_taken:
+            raise PaymentChanged(payment)
+        self.due_at = due_at
+        return payment
+
+
+def due(kind: str | None, **fields: Any) -> Payment:
+    operation = Operation("op_1", kind, SINCE, 100) if kind else None
+    return replace(HELD, operation=operation, due_at=SINCE, **fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts", "seconds"),
+    [
+        *(("capture", 0, 30), ("capture", 1, 60), ("capture", 4, 480), ("capture", 5, 600)),
+        *((None, 0, 30), (None, 6, 1920), (None, 7, 3600)),
+    ],
+)
+def test_each_look_is_later_than_the_one_before(
+    at: Callable[[float], None], kind: str | None, attempts: int, seconds: int
+) -> None:
+    at(100)
+    store = Postponed(due(kind, attempts=attempts))
+    asking(store, Asked(fetch=GatewayUnavailable())).settle(PAYMENT.payment_id)
+
+    assert store.due_at == later(SINCE, 100 + seconds)
+
+
+def test_what_is_due_this_moment_is_taken_up(at: Callable[[float], None]) -> None:
+    at(0)
+    gateway = Asked(fetch=Facts("CAPTURED", 100))
+    settled = asking(Postponed(due("capture")), gateway).settle(PAYMENT.payment_id)
+
+    assert (settled.status, settled.operation, gateway.asked) == ("CAPTURED", None, ["fetch"])
+    assert settled.history[-1].cause == "gateway"
+
+
+def test_what_somebody_else_took_up_is_left_to_them(at: Callable[[float], None]) -> None:
+    at(100)
+    store, gateway = Postponed(due("capture")), Asked()
+    store.is_taken = True
+
+    assert asking(store, gateway).settle(PAYMENT.payment_id) is store.payment
+    assert gateway.asked == []
+
+
+def test_what_did_not_happen_is_asked_for_again(
+    at: Callable[[float], None], logs: io.StringIO
+) -> None:
+    at(100)
+    gateway = Asked(fetch=Facts("AUTHORIZED"), capture=Facts("CAPTURED", 100))
+    settled = asking(Postponed(due("capture")), gateway).settle(PAYMENT.payment_id)
+
+    assert (settled.captured_minor, settled.operation) == (100, None)
+    assert gateway.asked == ["fetch", "capture"]
+    assert settled.history[-1].cause == "capture"
+    assert '"OperationAge":[100.0]' in logs.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked", "is_given_up"),
+    [
+        (86_399, ["fetch", "capture", "fetch"], False),
+        (86_400, ["fetch"], False),
+        (89_999, ["fetch"], False),
+        (90_000, ["fetch"], True),
+    ],
+)
+def test_an_operation_is_repeated_for_a_time_and_then_given_up(
+    at: Callable[[float], None], seconds: int, asked: list[str], is_given_up: bool
+) -> None:
+    at(seconds)
+    gateway = Asked(fetch=Facts("AUTHORIZED"), capture=Facts("AUTHORIZED"))
+    settled = asking(Postponed(due("capture")), gateway).settle(PAYMENT.payment_id)
+
+    assert gateway.asked == asked
+    assert (settled.operation is None) == is_given_up
+    assert not is_given_up or settled.status == "AUTHORIZED"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(GatewayUnavailable(), "silence"), (GatewayKeysRefused(), "keys")]
+)
+def test_a_gateway_that_is_away_is_counted(
+    at: Callable[[float], None], error: Exception, reason: str, logs: io.StringIO
+) -> None:
+    at(100_000)
+    payment = due("capture")
+    settled = asking(Postponed(payment), Asked(fetch=error)).settle(PAYMENT.payment_id)
+
+    assert settled == payment
+    assert f'"reason":"{reason}","GatewayFailures":[1.0]' in logs.getvalue()
+
+
+# --- What a webhook leads to ---
+
+
+def test_a_payer_who_agreed_is_taken_further() -> None:
+    asked_of_payer = replace(HELD, state="REQUIRES_ACTION", status="REQUIRES_ACTION")
+    gateway = Asked(
+        fetch=Facts("REQUIRES_ACTION", next_action=AGREED), complete=Facts("CAPTURED", 100)
+    )
+    store = Store(asked_of_payer)
+    asking(store, gateway).hear(PAYMENT.payment_id, "asked")
+
+    assert gateway.asked == ["fetch", "complete"]
+    assert (store.payment.status, store.payment.captured_minor) == ("CAPTURED", 100)
+
+
+def test_a_webhook_whose_outcome_is_not_known_comes_again() -> None:
+    asked_of_payer = replace(HELD, state="REQUIRES_ACTION", status="REQUIRES_ACTION")
+    gateway = Asked(
+        fetch=Facts("REQUIRES_ACTION", next_action=AGREED), complete=GatewayUnavailable()
+    )
+    store = Store(asked_of_payer)
+
+    with pytest.raises(GatewayUnavailable):
+        asking(store, gateway).hear(PAYMENT.payment_id, "asked")
+    assert store.payment.operation
+
+
+def test_a_gateway_is_not_believed_about_anothers_payment() -> None:
+    gateway = Asked()
+
+    with pytest.raises(PaymentNotFound):
+        asking(Store(HELD), gateway).hear(PAYMENT.payment_id, "another")
+    assert gateway.asked == []
