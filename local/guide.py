@@ -48,12 +48,12 @@ def calls(
             variable = re.sub(r"\W", "_", scope).upper() or "TOKEN"
             tokens[variable] = f"{variable}={shown(scope)}"
             headers.append(f'-H "Authorization: Bearer ${variable}"')
+        if "Idempotency-Key" in (event.get("headers") or {}):
+            headers.append(f'-H "Idempotency-Key: order-{secrets.token_hex(4)}"')
         if body := event.get("body"):
-            key = f"order-{secrets.token_hex(4)}"
-            headers.append(f'-H "Content-Type: application/json" -H "Idempotency-Key: {key}"')
-            headers.append(f"-d {shlex.quote(body)}")
+            headers.append(f'-H "Content-Type: application/json" -d {shlex.quote(body)}')
         method = "" if route.method == "GET" else f"-X {route.method} "
-        curls.append(" \\\n    ".join([f"curl {method}{shlex.quote(url + target)}", *headers]))
+        curls.append(" ".join([f"curl {method}{shlex.quote(url + target)}", *headers]))
         if len(curls) == 1:
             token = users.token(DEFAULT_USER, (scope or "").split())
             known = _send(route.method, url, target, body, token)

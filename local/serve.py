@@ -60,9 +60,9 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
             shown=lambda scope: f"$({make}{f' SCOPE={scope}' if scope else ''})",
         )
         lines = [
-            f"\n{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n",
-            *(f"  {call}\n" for call in calls),
-            f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
+            f"{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n",
+            *(f"  {call}" for call in calls),
+            f"\nThe token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"To read, and to try in a browser: {url}/docs",
             *movers,
             f"DynamoDB: {store_url}",

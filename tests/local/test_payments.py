@@ -52,8 +52,9 @@ def gateway(pool: UserPool) -> Iterator[Client]:
 
 
 def test_the_printed_calls_work_as_they_are_pasted(payments: Stack) -> None:
+    assert len(payments.guide.splitlines()) < 20  # a screen
     tokens = re.findall(r"^  (\w+=\$\(make .*)", payments.guide, re.MULTILINE)
-    curls = re.findall(r"^  (curl (?:.*\\\n)*.*)", payments.guide, re.MULTILINE)
+    curls = re.findall(r"^  (curl .*)", payments.guide, re.MULTILINE)
     shell = "\n".join([*tokens, *(f"{curl} && echo" for curl in curls)])
 
     run = subprocess.run(["sh", "-c", shell], cwd=ROOT, capture_output=True, check=True)
