@@ -37,6 +37,7 @@ class Store:
         self._changes = changes
 
     def get(self, payment_id: str, owner: str | None) -> Payment:
+        assert (payment_id, owner) == (self.payment.payment_id, None)
         return self.payment
 
     def save(self, payment: Payment, before: Payment) -> Payment:
@@ -201,6 +202,7 @@ class Asked(Manual):
         return self._answer("cancel")
 
     def fetch(self, payment: Payment) -> Facts:
+        assert payment.payment_id == PAYMENT.payment_id
         return self._answer("fetch")
 
 
@@ -241,7 +243,7 @@ def test_a_silent_gateway_leaves_the_operation_under_way(
     store = Store(HELD)
     done = asking(store, Asked(capture=error)).run(HELD, commands.capture(None))
 
-    assert not done.is_known
+    assert done.is_known is False
     assert done.payment is store.payment
     assert done.payment.status == "PROCESSING"
     assert done.payment.operation
@@ -263,7 +265,7 @@ def test_a_gateway_that_has_not_decided_leaves_it_unknown(state: str, call: str)
     store = Store(HELD)
     done = asking(store, Undecided()).run(HELD, command)
 
-    assert not done.is_known
+    assert done.is_known is False
     assert done.payment is store.payment
     assert done.payment.status == "PROCESSING"
 
@@ -343,8 +345,10 @@ class Postponed(Store):
 
 
 def due(kind: str | None, **fields: Any) -> Payment:
-    operation = Operation("op_1", kind, SINCE, 100) if kind else None
-    return replace(HELD, operation=operation, due_at=SINCE, **fields)
+    if kind:
+        under_way = Operation("op_1", kind, SINCE, 100)
+        fields |= {"operation": under_way, "status": "PROCESSING"}
+    return replace(HELD, due_at=SINCE, **fields)
 
 
 @pytest.mark.parametrize(
@@ -392,6 +396,7 @@ def test_what_did_not_happen_is_asked_for_again(
     assert (settled.captured_minor, settled.operation) == (100, None)
     assert gateway.asked == ["fetch", "capture"]
     assert settled.history[-1].cause == "capture"
+    assert settled.version == PAYMENT.version + 2  # taken up, and kept
     assert '"OperationAge":[100.0]' in logs.getvalue()
 
 
@@ -408,12 +413,16 @@ def test_an_operation_is_repeated_for_a_time_and_then_given_up(
     at: Callable[[float], None], seconds: int, asked: list[str], is_given_up: bool
 ) -> None:
     at(seconds)
-    gateway = Asked(fetch=Facts("AUTHORIZED"), capture=Facts("AUTHORIZED"))
+    gateway = Asked(
+        fetch=Facts("AUTHORIZED"), capture=Facts("AUTHORIZED", references={"charge": "ch_1"})
+    )
     settled = asking(Postponed(due("capture")), gateway).settle(PAYMENT.payment_id)
 
     assert gateway.asked == asked
+    assert settled.references == ({"charge": "ch_1"} if "capture" in asked else None)
     assert (settled.operation is None) == is_given_up
-    assert not is_given_up or settled.status == "AUTHORIZED"
+    if is_given_up:
+        assert (settled.status, settled.history[-1].cause) == ("AUTHORIZED", "capture")
 
 
 @pytest.mark.parametrize(
@@ -443,6 +452,15 @@ def test_a_payer_who_agreed_is_taken_further() -> None:
 
     assert gateway.asked == ["fetch", "complete"]
     assert (store.payment.status, store.payment.captured_minor) == ("CAPTURED", 100)
+
+
+def test_a_payer_who_has_not_acted_yet_is_waited_for() -> None:
+    redirect = {"type": "redirect", "url": "https://pay.example/1"}
+    gateway = Asked(fetch=Facts("REQUIRES_ACTION", next_action=redirect))
+    waiting = replace(HELD, state="REQUIRES_ACTION", status="REQUIRES_ACTION")
+    asking(Store(waiting), gateway).hear(PAYMENT.payment_id, "asked")
+
+    assert gateway.asked == ["fetch"]
 
 
 def test_a_webhook_whose_outcome_is_not_known_comes_again() -> None:
