@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
@@ -11,7 +12,10 @@ import pytest
 from botocore import exceptions as boto
 from botocore.awsrequest import AWSResponse
 
+from shared.payments.payment import new_payment
 from shared.store import dynamodb
+from shared.store.items import shard_of
+from shared.store.payments import payments
 from tests.conftest import Client
 
 REQUEST = {"amount": 10.5, "currency": "USD"}
@@ -244,3 +248,37 @@ def test_what_the_store_refuses_for_good_is_a_500_and_the_log_says_why(
         assert response.status == 500
         assert response.json["type"] == "urn:problem:payment-api:internal"
     assert "StoreRefused('AccessDeniedException')" in logs.getvalue()
+
+
+def test_what_is_due_is_found_the_longest_overdue_of_each_part_first(
+    store: tuple[Any, str],
+) -> None:
+    repository = payments()
+    new = [
+        replace(
+            new_payment("somebody", None, amount_minor=1, currency="USD"),
+            due_at=f"2000-01-01T00:00:{second:02}.000Z",
+        )
+        for second in range(24)
+    ]
+    for payment in reversed(new):
+        repository.create(payment)
+    times = {payment.payment_id: payment.due_at for payment in new}
+
+    def due(now: str, limit: int) -> list[str]:
+        return list(repository.due(now, limit))
+
+    at = "2000-01-01T00:00:11.000Z"
+    overdue = {name for name, time in times.items() if time <= at}
+    first = due("2001-01-01T00:00:00.000Z", 1)
+    parts = {shard_of(name) for name in times}
+
+    assert set(due(at, 24)) == overdue
+    assert {shard_of(name) for name in first} == parts
+    assert len(first) == len(parts)
+    for name in first:
+        assert times[name] == min(times[n] for n in times if shard_of(n) == shard_of(name))
+
+    client, table = store
+    for name in times:  # other tests look for what is due
+        client.delete_item(TableName=table, Key={"paymentId": {"S": name}})
