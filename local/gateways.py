@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from socket import socket
 
 from local import LocalError, aws, loopback
 from local.paypal import PayPal
@@ -60,7 +59,7 @@ def _stripe(stack: ExitStack, port: int, api_url: str) -> tuple[str, Mapping[str
         if "_live_" in key:
             raise LocalError("STRIPE_KEY is of live payments: the laptop takes a test key alone")
         return "stripe", {"secretKey": key, "webhookSecrets": [secret]}, "Stripe: its test mode"
-    server = _listen(port)
+    server = loopback.listen(loopback.free(port))
     url = f"http://{loopback.HOST}:{server.getsockname()[1]}"
     key, secret = f"sk_test_{secrets.token_hex(16)}", f"whsec_{secrets.token_hex(16)}"
     app = StripeStandIn(url, key, secret, f"{api_url}/webhook/stripe")
@@ -76,7 +75,7 @@ def _paypal(stack: ExitStack, port: int, api_url: str) -> tuple[str, Mapping[str
         test = {"clientId": client_id, "clientSecret": secret, "url": PAYPAL_SANDBOX}
         return "paypal", {**test, "webhookIds": [webhook]}, "PayPal: its sandbox"
     app = PayPal(webhook_url=f"{api_url}/webhook/paypal")
-    app.url = stack.enter_context(loopback.serving(app, _listen(port)))
+    app.url = stack.enter_context(loopback.serving(app, loopback.listen(loopback.free(port))))
     own = {"clientId": app.client_id, "clientSecret": app.client_secret}
     keys = {**own, "webhookIds": [app.webhook_id], "url": app.url}
     return "paypal", keys, f"PayPal: {app.url}, a stand-in"
@@ -92,10 +91,3 @@ def _real(*names: str) -> list[str]:
     if found and len(found) < len(names):
         raise LocalError(f"set all of {', '.join(names)}, or none of them")
     return found
-
-
-def _listen(port: int) -> socket:
-    try:
-        return loopback.listen(port)
-    except LocalError:
-        return loopback.listen(0)

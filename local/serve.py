@@ -1,5 +1,6 @@
 """`make run`: the whole stack on one port, and what to paste to call it."""
 
+import shutil
 import signal
 import sys
 import time
@@ -7,7 +8,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
-from local import LocalError, aws, docs, gateways, guide, loopback, tokens
+from local import aws, docs, gateways, guide, loopback, tokens
+from local.cognito import SEEDS, Cognito
 from local.functions import Functions
 from local.gateway import Gateway
 from local.stack import api, functions
@@ -15,8 +17,12 @@ from local.template import Template
 from local.users import UserPool
 
 
-def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
+def serve(
+    path: Path, port: int, dynamodb_url: str | None, folder: Path | None, *, is_fresh: bool
+) -> None:
     """Serve the template at `path` on a loopback port until SIGINT or SIGTERM.
+
+    What is made stays in the folder, by default one of the port; or at `dynamodb_url` the payments.
 
     Raises:
         LocalError: a port is taken, the template or a handler is broken, or no store answers.
@@ -26,17 +32,19 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
     another = loopback.command("run", 3010 if port != 3010 else 3020)
     front = loopback.listen(port, f"Choose another: {another}")
     port = front.getsockname()[1]
-    try:
-        back = loopback.listen(port + 1)
-    except LocalError:
-        back = loopback.listen(0)
+    folder = folder or Path(".local", str(port))
+    if is_fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    past = "has what was" if folder.exists() else "is new"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     template = Template(path)
     read = path.stat().st_mtime_ns
     with suppress(KeyboardInterrupt), ExitStack() as stack:
-        aws_url = stack.enter_context(loopback.serving(aws.moto(), back))
+        aws_url = stack.enter_context(aws.emulator(loopback.free(port + 1), folder))
         store_url = dynamodb_url or aws_url
         tables = aws.create_tables(template, store_url)
-        users = UserPool(template)
+        cognito = Cognito(template, aws_url, folder)
+        users = UserPool(template, cognito)
         rest, lambdas = api(template), functions(template)
         endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
         own_url = f"http://{loopback.HOST}:{port}"
@@ -60,9 +68,12 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
             shown=lambda scope: f"$({make}{f' SCOPE={scope}' if scope else ''})",
         )
         lines = [
-            f"{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n",
+            f"{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.",
+            f"{folder} keeps what is made, and {past}: FRESH=1 empties it",
             *(f"  {call}" for call in calls),
-            f"\nThe token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
+            f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
+            f"Sign in as {' or '.join(SEEDS)}, password {cognito.password}:",
+            f"  {users.sign_in(aws_url)}",
             f"To read, and to try in a browser: {url}/docs",
             *movers,
             f"DynamoDB: {store_url}",

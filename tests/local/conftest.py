@@ -93,21 +93,24 @@ class Stack(Client):
 @contextmanager
 def running(template: Path, log: Path, *options: str) -> Iterator[Stack]:
     command = [sys.executable, "-m", "local", "serve", "--port", "0", "--template", str(template)]
+    command += ["--folder", f"{log}-kept"]
     with (
         log.open("w") as stderr,
         subprocess.Popen(
             [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
         ) as process,
     ):
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "dynamodb scan" in line:
-                break
-        assert lines, log.read_text()
-        yield Stack("".join(lines), log)
-        process.terminate()
-        assert process.wait(timeout=10) == 0
+        try:
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if "dynamodb scan" in line:
+                    break
+            assert lines, log.read_text()
+            yield Stack("".join(lines), log)
+        finally:
+            process.terminate()
+        assert process.wait(timeout=20) == 0
     assert_no_secret(log.read_text())
 
 
