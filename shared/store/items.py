@@ -51,6 +51,13 @@ def from_item(item: Item) -> Payment:
     return payment
 
 
+def change(record: Mapping[str, Any]) -> tuple[Payment | None, Payment | None]:
+    """Return the payment before and after a record of the table's stream; None: there was none."""
+    images = (record["dynamodb"].get(name) for name in ("OldImage", "NewImage"))
+    before, after = (from_item(image) if image else None for image in images)
+    return before, after
+
+
 def listed_at(payment: Payment) -> str:
     """Return the payment's place in its owner's list: unique, and in the order of creation."""
     return f"{payment.created_at}#{payment.payment_id}"
