@@ -52,9 +52,13 @@ def from_item(item: Item) -> Payment:
 
 
 def change(record: Mapping[str, Any]) -> tuple[Payment | None, Payment | None]:
-    """Return the payment before and after a record of the table's stream; None: there was none."""
-    images = (record["dynamodb"].get(name) for name in ("OldImage", "NewImage"))
-    before, after = (from_item(image) if image else None for image in images)
+    """Return the payment before and after a record of the table's stream; None: there was none.
+
+    DynamoDB Local's streams show an empty map without its type, `{}`: it is left out.
+    """
+    images = [record["dynamodb"].get(name, {}) for name in ("OldImage", "NewImage")]
+    known = [{name: value for name, value in image.items() if value} for image in images]
+    before, after = (from_item(item) if item else None for item in known)
     return before, after
 
 
