@@ -122,3 +122,15 @@ def test_a_type_without_words_is_told_in_one_line(
     assert openapi.keep(asyncapi.FILE, asyncapi.document, ["--check"]) == 1
     told = capsys.readouterr().err
     assert re.fullmatch(r"events\.yaml: x-types must name .*payment\.expired.*\n", told)
+
+
+def test_the_page_names_every_type_and_shows_an_event() -> None:
+    page = (ROOT / "docs/events.md").read_text()
+
+    assert all(f"`{kind}`" in page for kind in TYPES)
+    [shown] = re.findall(r"```json\n(.*?)```", page, re.S)
+    event = json.loads(shown)
+    whole = delivered(made(event["detail-type"]))
+    assert set(event) == set(whole)
+    assert set(event["detail"]) < set(whole["detail"])
+    assert event["detail"]["eventId"] == f"{event['detail']['paymentId']}.2.captured"
