@@ -79,8 +79,12 @@ class ScriptedBus:
         """Whether every planned fault has happened."""
         return not self._plan
 
-    def close(self) -> None:
+    def end_silence(self) -> None:
+        """Cut the connections of the calls that wait for an answer."""
         self._closed.set()
+
+    def close(self) -> None:
+        self.end_silence()
         self._server.shutdown()
         self._server.server_close()
 

@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from local.aws import moto
 from local.loopback import listen, serving
 from publish_events.app import handler
 from shared import bus as shared_bus
+from shared.payments.events import events
 from shared.payments.payment import Payment
 from shared.store.items import to_item
 from tests.bus import FOR_NOW, Fault, ScriptedBus, deliver, scripted_bus
@@ -208,13 +210,13 @@ def test_a_rule_of_a_subscriber_gets_the_event(monkeypatch: pytest.MonkeyPatch) 
     """moto's EventBridge and SQS stand for a subscriber: what we put is an event, and matches."""
     with serving(moto(), listen(0)) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", url)
-        events, sqs = (boto3.client(name, endpoint_url=url) for name in ("events", "sqs"))
-        events.create_event_bus(Name="payments")
+        client, sqs = (boto3.client(name, endpoint_url=url) for name in ("events", "sqs"))
+        client.create_event_bus(Name="payments")
         queue = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
         arn = "arn:aws:sqs:eu-central-1:123456789012:subscriber"
         pattern = {"source": ["payment-api"], "detail": {"status": ["CAPTURED"]}}
-        events.put_rule(Name="r", EventBusName="payments", EventPattern=json.dumps(pattern))
-        events.put_targets(Rule="r", EventBusName="payments", Targets=[{"Id": "q", "Arn": arn}])
+        client.put_rule(Name="r", EventBusName="payments", EventPattern=json.dumps(pattern))
+        client.put_targets(Rule="r", EventBusName="payments", Targets=[{"Id": "q", "Arn": arn}])
 
         assert publish(*life(1)) == []
 
@@ -222,3 +224,29 @@ def test_a_rule_of_a_subscriber_gets_the_event(monkeypatch: pytest.MonkeyPatch) 
     event = json.loads(message["Body"])
     assert (event["source"], event["detail-type"]) == ("payment-api", "payment.captured")
     assert event["detail"]["amountCapturedMinor"] == 10000
+
+
+def test_a_change_without_news_is_told_between_others(bus: ScriptedBus) -> None:
+    made = payment()
+    changes = [events(None, made), events(made, made), events(made, payment("CANCELED", version=2))]
+
+    assert list(shared_bus.bus().publish(changes)) == [None] * 3
+
+    assert [each["version"] for each in bus.details()] == [1, 2]
+
+
+def test_a_call_that_ends_after_the_function_did_is_followed_by_none(
+    bus: ScriptedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda thaws its thread with the next invocation, which tells the same events in order."""
+    before = set(threading.enumerate())
+    bus.plan(Fault.SILENT_BEFORE)
+
+    assert publish(*life(1), seconds=0.7) == ["1010", "1011", "1012"]
+    assert publish(*life(1)) == []
+    late = [each for each in threading.enumerate() if type(each).__name__ == "_Worker"]
+    bus.end_silence()
+    for thread in set(late) - before:
+        thread.join(10)
+
+    assert [each["version"] for each in bus.details()] == [1, 2, 3]
