@@ -15,6 +15,7 @@ from local.aws import moto
 from local.loopback import listen, serving
 from publish_events.app import handler
 from shared import bus as shared_bus
+from shared.errors import BusUnavailable
 from shared.payments.events import events
 from shared.payments.payment import Payment
 from shared.store.items import to_item
@@ -22,6 +23,7 @@ from tests.bus import FOR_NOW, Fault, ScriptedBus, deliver, scripted_bus
 from tests.conftest import Context, forget, proxy_event
 from tests.unit.samples import payment
 
+PAUSE = shared_bus.FIRST_PAUSE_SECONDS
 WITHOUT_TIME = 4  # seconds: too few for a second try
 SAMPLE = proxy_event("publish_events")
 
@@ -143,6 +145,31 @@ def test_a_bus_that_fails_for_now_is_asked_again(
     assert bus.is_over
     assert len(bus.calls) == 3
     assert {each["paymentId"][-1] for each in bus.details()} == {"1", "2"}
+
+
+def test_the_pauses_grow_and_end_with_the_time(
+    bus: ScriptedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_bus, "FIRST_PAUSE_SECONDS", PAUSE)
+    left = [30.0]
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        left[0] -= seconds
+
+    monkeypatch.setattr(shared_bus, "sleep", sleep)
+    monkeypatch.setattr(shared_bus, "time_left", lambda: left[0])
+    monkeypatch.setattr(shared_bus, "uniform", lambda _, most: most)
+    bus.plan(*[Fault.ALL_FAIL] * 50)
+
+    [made] = events(None, payment())
+    with pytest.raises(BusUnavailable) as raised:
+        list(shared_bus.Bus("payments").publish([[made]]))
+
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5]
+    assert left[0] < 5 + shared_bus.CONNECT_SECONDS + shared_bus.ANSWER_SECONDS
+    assert repr(raised.value.__cause__) == "BusRefused('ThrottlingException')"
 
 
 @pytest.mark.parametrize("fault", FOR_NOW, ids=lambda fault: fault.name)
