@@ -15,6 +15,7 @@ from local.aws import moto
 from local.loopback import listen, serving
 from publish_events.app import handler
 from shared import bus as shared_bus
+from shared.api.stream import BatchToSplit
 from shared.errors import BusUnavailable
 from shared.payments.events import events
 from shared.payments.payment import Payment
@@ -198,7 +199,8 @@ def test_what_the_bus_refuses_for_good_is_a_defect_at_once(
 ) -> None:
     bus.plan(fault)
 
-    assert publish(created(1), created(2)) == ["1001", "1002"]
+    with pytest.raises(BatchToSplit):
+        publish(created(1), created(2))
 
     assert len(bus.calls) == 1
     assert '"reason":"internal"' in logs.getvalue()
@@ -216,6 +218,10 @@ def test_a_record_that_is_no_payment_stops_what_follows_it_and_nothing_before(
     assert [each["paymentId"][-1] for each in bus.details()] == ["1"]
     assert '"reason":"internal"' in logs.getvalue()
     assert '"failedAt":"1002"' in logs.getvalue()
+    with pytest.raises(BatchToSplit):
+        publish(poison, created(3))
+    assert publish(poison) == ["1002"]
+    assert len(bus.told) == 1
 
 
 def test_a_bus_that_hangs_is_given_up_before_the_function_s_end(bus: ScriptedBus) -> None:

@@ -17,7 +17,7 @@ from shared.api.events import JOB_SECONDS, schedule
 from shared.api.handlers import api_call, public_call
 from shared.api.request import PublicRequest, Request, refuse
 from shared.api.response import Response
-from shared.api.stream import stream
+from shared.api.stream import BatchToSplit, stream
 from shared.errors import DeadlineExceeded, StoreUnavailable
 from tests.conftest import Context, call, proxy_event
 
@@ -121,6 +121,32 @@ def test_a_batch_without_a_failure_is_done(logs: io.StringIO) -> None:
     assert taken == batch["Records"]
     [line] = entries(logs)
     assert (line["status"], line["records"]) == ("done", 2)
+
+
+def test_a_defect_at_the_first_of_several_records_has_the_batch_split(logs: io.StringIO) -> None:
+    """Lambda gives up a batch as it was sent: those behind the record would go with it."""
+
+    @stream
+    def handler(records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        raise KeyError("not to be logged")
+        yield
+
+    with pytest.raises(BatchToSplit) as raised:
+        handler(records(11, 12), Context())
+
+    assert raised.value.args == ()  # Lambda logs what it is told
+    assert raised.value.__suppress_context__
+    assert entries(logs)[-1]["failedAt"] == "11"
+    assert handler(records(11), Context()) == {"batchItemFailures": [{"itemIdentifier": "11"}]}
+
+
+def test_what_fails_for_now_at_the_first_record_is_no_crash() -> None:
+    @stream
+    def handler(records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        raise StoreUnavailable
+        yield
+
+    assert len(handler(records(11, 12), Context())["batchItemFailures"]) == 2
 
 
 def test_a_record_that_is_left_out_is_a_failure() -> None:
