@@ -173,7 +173,7 @@ def test_the_pauses_grow_and_end_with_the_time(
     assert repr(raised.value.__cause__) == "BusRefused('ThrottlingException')"
 
 
-@pytest.mark.parametrize("fault", FOR_NOW, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [Fault.CLOSED_AFTER, Fault.SILENT_AFTER, Fault.FIRST_FAILS])
 def test_what_may_have_been_told_is_sent_again_whole(
     fault: Fault, bus: ScriptedBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
