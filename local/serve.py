@@ -4,10 +4,11 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event
 
-from local import LocalError, aws, docs, gateways, guide, loopback, tokens
+from local import LocalError, aws, docs, events, gateways, guide, loopback, streams, tokens
 from local.functions import Functions
 from local.gateway import Gateway
 from local.stack import api, functions
@@ -33,9 +34,11 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
     template = Template(path)
     read = path.stat().st_mtime_ns
     with suppress(KeyboardInterrupt), ExitStack() as stack:
-        aws_url = stack.enter_context(loopback.serving(aws.moto(), back))
+        services = events.heard(aws.moto(), partial(print, file=sys.stderr, flush=True))
+        aws_url = stack.enter_context(loopback.serving(services, back))
         store_url = dynamodb_url or aws_url
         tables = aws.create_tables(template, store_url)
+        aws.create_buses(template, aws_url)
         users = UserPool(template)
         rest, lambdas = api(template), functions(template)
         endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
@@ -44,6 +47,9 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
         running = Functions(gateways.turn_on(lambdas.values()), endpoints)
         stack.callback(running.stop)
         running.start()
+        followed = streams.Streams(lambdas.values(), store_url, running)
+        stack.callback(followed.stop)
+        followed.start()
         pages = {
             ("POST", tokens.PATH): tokens.page(users.token),
             **docs.pages(path.parent / "docs/openapi.json"),
@@ -65,6 +71,7 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
             f"\nThe token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"To read, and to try in a browser: {url}/docs",
             *movers,
+            *(["What is put on the event bus is shown below."] if followed.functions else []),
             f"DynamoDB: {store_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),
         ]
