@@ -34,8 +34,9 @@ token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="p
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
 	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE)$(MANAGE),--service) $(if $(FRESH),--fresh))
 
-openapi: $(READY) ## Write docs/openapi.json from the template, the models and each operation.yaml
+openapi: $(READY) ## Write docs/openapi.json and docs/asyncapi.json from the template, the models and the words beside them
 	$(BIN)/python -m tools.openapi
+	$(BIN)/python -m tools.asyncapi
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e --ignore tests/browser
@@ -105,6 +106,7 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml .github/oidc.yaml
 	$(BIN)/python -m tools.openapi --check
+	$(BIN)/python -m tools.asyncapi --check
 
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
 # the program; the original is fetched from GitHub.
@@ -120,9 +122,10 @@ audit: $(READY) ## Check the dependencies with pip-audit, the stack with checkov
 
 # The Python generator warns of an operation that it leaves out.
 CLIENTS := .aws-sam/clients
-clients: $(READY) ## Lint docs/openapi.json by redocly and spectral, and make clients of it: TypeScript, Python, Postman (needs npx)
+clients: $(READY) ## Lint docs/openapi.json and docs/asyncapi.json by redocly and spectral, and make clients of it: TypeScript, Python, Postman (needs npx)
 	@mkdir -p $(CLIENTS) && echo 'extends: spectral:oas' > $(CLIENTS)/spectral.yaml
 	REDOCLY_TELEMETRY=off npx --yes @redocly/cli@2.77.0 lint --extends recommended-strict docs/openapi.json
+	REDOCLY_TELEMETRY=off npx --yes @redocly/cli@2.77.0 lint --extends recommended docs/asyncapi.json
 	npx --yes @stoplight/spectral-cli@6.16.3 lint --fail-severity hint --ruleset $(CLIENTS)/spectral.yaml docs/openapi.json
 	npx --yes --package typescript@5.9 --package openapi-typescript@7.13.0 sh -c \
 	  'openapi-typescript docs/openapi.json -o $(CLIENTS)/api.d.ts && tsc --noEmit --strict $(CLIENTS)/api.d.ts'

@@ -59,6 +59,7 @@ class StandIn:
             "AWS_REGION": "eu-central-1",
             "AWS_DEFAULT_REGION": "eu-central-1",
             "AWS_ENDPOINT_URL_DYNAMODB": self._url,
+            "AWS_ENDPOINT_URL_EVENTBRIDGE": self._url,
             "AWS_CA_BUNDLE": str(bundle),
             "NODE_EXTRA_CA_CERTS": str(self._certificate),
             "PYTHONHASHSEED": "0",
@@ -66,7 +67,7 @@ class StandIn:
         }
 
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Return what DynamoDB answers where all goes well."""
+        """Return what DynamoDB or EventBridge answers where all goes well."""
         self.asked += 1
         self._item = self._item or request.get("Item", {})
         item = {**self._item, **self._changes}
@@ -75,6 +76,11 @@ class StandIn:
                 return {"Item": item}
             case "UpdateItem":
                 return {"Attributes": item}
+            case "PutEvents":
+                return {
+                    "FailedEntryCount": 0,
+                    "Entries": [{"EventId": "-"}] * len(request["Entries"]),
+                }
             case "Query" | "Scan":
                 return {"Items": [item], "Count": 1, "ScannedCount": 1}
         return {}

@@ -1,4 +1,4 @@
-"""AWS's services on the laptop, with the template's tables."""
+"""AWS's services on the laptop, with the template's tables and buses."""
 
 import socket
 import subprocess
@@ -65,6 +65,15 @@ def client(service: str, url: str) -> Any:
     )
 
 
+def create_buses(template: Template, url: str) -> None:
+    """Create the template's event buses at `url`, unless they are there."""
+    events = client("events", url)
+    for logical_id, properties in template.resources("AWS::Events::EventBus", "Name").items():
+        name = template.ids[logical_id] = properties["Name"]
+        with suppress(events.exceptions.ResourceAlreadyExistsException):
+            events.create_event_bus(Name=name)
+
+
 def create_tables(template: Template, url: str) -> list[str]:
     """Create the template's tables in the DynamoDB at `url`, unless they are there; return names.
 
@@ -83,6 +92,11 @@ def create_tables(template: Template, url: str) -> list[str]:
             dynamodb.get_waiter("table_exists").wait(
                 TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
             )
+            table = dynamodb.describe_table(TableName=name)["Table"]
+            if (
+                stream and "StreamSpecification" not in table
+            ):  # an older table, in a store that lasts
+                dynamodb.update_table(TableName=name, StreamSpecification=stream)
             tables.append(name)
     except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
         raise LocalError(f"DynamoDB at {url}: {error}") from None

@@ -2,20 +2,23 @@
 
     python -m local.emulator PORT FOLDER
 
-What a call changed is written to the folder within a second, and at the end.
+What a call changed is written to the folder within a second, and at the end. Each event that is put
+on a bus is a line of stderr.
 """
 
 import asyncio
+import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from importlib import import_module
 from threading import Event, Thread
 from typing import Any
 
+from local import events
 from local.loopback import HOST
 
+PUT_EVENTS = (b"x-amz-target", b"AWSEvents.PutEvents")
 KEPT = ("dynamodb", "cognito", "ssm")
 """The services whose state is written down. MiniStack itself writes at its end alone."""
 
@@ -40,9 +43,25 @@ def main(port: str, folder: str) -> None:
 
     changed = Event()
 
-    async def app(scope: Any, receive: Any, send: Callable[..., Awaitable[None]]) -> None:
-        await ministack.app(scope, receive, send)
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked, answered = b"", b""
+
+        async def receiving() -> Any:
+            nonlocal asked
+            message = await receive()
+            asked += message.get("body", b"")
+            return message
+
+        async def sending(message: Any) -> None:
+            nonlocal answered
+            answered += message.get("body", b"")
+            await send(message)
+
+        await ministack.app(scope, receiving, sending)
         changed.set()
+        if PUT_EVENTS in scope.get("headers", ()):
+            for line in events.lines(json.loads(asked), json.loads(answered)):
+                print(line, file=sys.stderr, flush=True)
 
     Thread(target=_keep, args=[changed, ministack], daemon=True).start()
     config = Config()

@@ -18,7 +18,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import BoundedSemaphore, Event, Thread, Timer
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -34,7 +34,20 @@ _MAX_PROCESSES = 10  # of one function; further calls wait
 _INIT_SECONDS = 30
 _INTEGRATION_SECONDS = 29  # API Gateway's quota
 # What differs between the log lines of two runs that did the same.
-_VOLATILE = re.compile(r'"(timestamp|durationMs)": *("[^"]*"|[\d.]+)', re.IGNORECASE)
+_VOLATILE = re.compile(r'"(timestamp|durationMs|records)": *("[^"]*"|[\d.]+)', re.IGNORECASE)
+
+
+class Run(NamedTuple):
+    """A run of a function that nobody waits for.
+
+    Attributes:
+        is_done: it answered; else it failed.
+        news: what it wrote, where the last run did not.
+    """
+
+    is_done: bool
+    answer: Any
+    news: str
 
 
 class Functions:
@@ -74,6 +87,10 @@ class Functions:
         for pool in self._pools.values():
             pool.stop()
 
+    def run(self, name: str, event: Any) -> Run:
+        """Run a function that nobody waits for."""
+        return self._pools[name].run(event)
+
     def run_schedules(self) -> str:
         """Run each function with a schedule once; return what they wrote, where it is news."""
         return "".join(pool.run_schedule() for pool in self._pools.values())
@@ -92,8 +109,10 @@ class _Pool:
         self._places = BoundedSemaphore(_MAX_PROCESSES)
         self._idle: deque[_Process] = deque()
         self._all: WeakSet[_Process] = WeakSet()
-        # Kept as long as the pool: what a function with a schedule writes, instead of the terminal.
-        self._log = TemporaryFile("w+") if function.schedule is not None else None  # noqa: SIM115
+        # Kept as long as the pool: what a function that nobody waits for writes, instead of the
+        # terminal.
+        is_quiet = function.schedule is not None or function.stream is not None
+        self._log = TemporaryFile("w+") if is_quiet else None  # noqa: SIM115
         self._last_run = ""
 
     def spawn(self) -> "_Process":
@@ -125,11 +144,13 @@ class _Pool:
 
     def run_schedule(self) -> str:
         """Run the function if it has a schedule; return what it wrote, if the last run did not."""
-        if self._log is None:
-            return ""
-        failure = ""
+        return "" if self._function.schedule is None else self.run(self._function.schedule).news
+
+    def run(self, event: Any) -> Run:
+        assert self._log  # noqa: S101 - nobody waits for the function
+        answer, failure = None, ""
         try:
-            self.invoke(self._function.schedule, self._function.timeout)
+            answer = self.invoke(event, self._function.timeout)
         except RefusedError as error:
             failure = f"{error}\n"
         self._log.seek(0)  # the function's processes share this place in the file
@@ -137,7 +158,7 @@ class _Pool:
         self._log.seek(0)
         self._log.truncate()
         last, self._last_run = self._last_run, _VOLATILE.sub("", written)
-        return written if self._last_run != last else ""
+        return Run(not failure, answer, written if self._last_run != last else "")
 
     def stop(self) -> None:
         for process in list(self._all):

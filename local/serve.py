@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
-from local import aws, docs, gateways, guide, loopback, tokens
+from local import aws, docs, gateways, guide, loopback, streams, tokens
 from local.cognito import SEEDS, Cognito
 from local.functions import Functions
 from local.gateway import Gateway
@@ -43,6 +43,7 @@ def serve(
         aws_url = stack.enter_context(aws.emulator(loopback.free(port + 1), folder))
         store_url = dynamodb_url or aws_url
         tables = aws.create_tables(template, store_url)
+        aws.create_buses(template, aws_url)
         cognito = Cognito(template, aws_url, folder)
         users = UserPool(template, cognito)
         rest, lambdas = api(template), functions(template)
@@ -52,6 +53,9 @@ def serve(
         running = Functions(gateways.turn_on(lambdas.values()), endpoints)
         stack.callback(running.stop)
         running.start()
+        followed = streams.Streams(lambdas.values(), store_url, running)
+        stack.callback(followed.stop)
+        followed.start()
         pages = {
             ("POST", tokens.PATH): tokens.page(users.token),
             **docs.pages(path.parent / "docs/openapi.json"),
@@ -67,15 +71,16 @@ def serve(
             users=users,
             shown=lambda scope: f"$({make}{f' SCOPE={scope}' if scope else ''})",
         )
+        below = "events are shown below;" if followed.functions else ""
         lines = [
-            f"{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.",
+            f"{url} is up. Edited code counts from the next call on; {below} Ctrl-C ends it all.",
             f"{folder} keeps what is made, and {past}: FRESH=1 empties it",
             *(f"  {call}" for call in calls),
             f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"Sign in as {' or '.join(SEEDS)}, password {cognito.password}:",
             f"  {users.sign_in(aws_url)}",
             f"To read, and to try in a browser: {url}/docs",
-            *movers,
+            "; ".join(movers),
             f"DynamoDB: {store_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),
         ]

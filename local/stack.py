@@ -22,6 +22,7 @@ class Function:
 
     Attributes:
         schedule: the event that a schedule sends it; None where it has no schedule.
+        stream: the name of the table whose stream it reads; None where it reads none.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Function:
     timeout: int  # seconds
     memory: int  # MB
     schedule: Any = None
+    stream: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def functions(template: Template) -> dict[str, Function]:
     declared = template.resources("AWS::Lambda::Function", names)
     for logical_id, properties in declared.items():
         template.ids[logical_id] = properties.setdefault("FunctionName", logical_id)
-    schedules = _schedules(template)
+    schedules, streams = _schedules(template), _streams(template)
     return {
         name: Function(
             name=name,
@@ -88,6 +90,7 @@ def functions(template: Template) -> dict[str, Function]:
             timeout=int(properties.get("Timeout", 3)),
             memory=int(properties.get("MemorySize", 128)),
             schedule=schedules.get(name),
+            stream=streams.get(name),
         )
         for properties in declared.values()
         for name in [properties["FunctionName"]]
@@ -111,8 +114,20 @@ def _schedules(template: Template) -> dict[str, Any]:
     }
 
 
-def _function_name(arn: str) -> str:
-    return arn.partition(":function:")[2].split(":")[0].split("/")[0]
+def _streams(template: Template) -> dict[str, str]:
+    """Return the table whose stream a function reads, by the function's name."""
+    kind, names = "AWS::Lambda::EventSourceMapping", "EventSourceArn FunctionName"
+    mappings = template.resources(kind, names).values()
+    found = [
+        (each, re.search(r":table/([^/]+)/stream/", each["EventSourceArn"])) for each in mappings
+    ]
+    return {_function_name(each["FunctionName"]): table[1] for each, table in found if table}
+
+
+def _function_name(text: str) -> str:
+    """Return the name in a function's ARN, or the name that it is given as."""
+    _, is_arn, name = text.partition(":function:")
+    return name.split(":")[0].split("/")[0] if is_arn else text
 
 
 def api(template: Template) -> Api:

@@ -41,6 +41,10 @@ _ARNS = {
 _ATTRIBUTES = {
     ("AWS::Cognito::UserPool", "ProviderName"): f"cognito-idp.{REGION}.amazonaws.com/{{}}",
     ("AWS::Cognito::UserPoolClient", "ClientId"): "{}",
+    (
+        "AWS::DynamoDB::Table",
+        "StreamArn",
+    ): f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}/stream/-",
 }
 _PURE: Mapping[str, Callable[[Any], Any]] = {
     "Fn::Equals": lambda pair: pair[0] == pair[1],

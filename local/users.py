@@ -92,7 +92,7 @@ class UserPool:
         query = {
             "response_type": "code",
             "client_id": client_id,
-            "redirect_uri": client["CallbackURLs"][0],
+            "redirect_uri": next(iter(client.get("CallbackURLs", [])), ""),
             "scope": " ".join(client["AllowedOAuthScopes"]),
         }
         return f"{url}/oauth2/authorize?{urlencode(query, safe=':/')}"
@@ -135,7 +135,7 @@ class UserPool:
 
 
 def _new_keys() -> Mapping[str, RSAKey]:
-    key = RSAKey.generate_key(2048)
+    key = RSAKey.generate_key(2048, {"kid": "laptop"})
     return {"access": key, "id": key}
 
 

@@ -12,12 +12,13 @@
     ├── VersionMismatch         If-Match names another version
     └── Unavailable             something needed is busy or away; the call is safe to repeat
         ├── StoreUnavailable
+        ├── BusUnavailable
         ├── GatewayUnavailable
         │   └── GatewayKeysRefused  its keys are missing, or it does not take them
         └── DeadlineExceeded
 
-`shared.api.problems` says what a client is told about each. `StoreRefused` is not one of them: it
-is a defect of the code or of the stack.
+`shared.api.problems` says what a client is told about each. `StoreRefused` and `BusRefused` are not
+among them: they are defects of the code or of the stack.
 """
 
 from collections.abc import Sequence
@@ -93,6 +94,10 @@ class StoreUnavailable(Unavailable):
     """The store did not answer, or asked to slow down; whether a write happened is unknown."""
 
 
+class BusUnavailable(Unavailable):
+    """The event bus did not answer, or asked to slow down; it may have taken the events."""
+
+
 class GatewayUnavailable(Unavailable):
     """The gateway did not answer, or not so that its answer is known; it may have acted."""
 
@@ -105,9 +110,17 @@ class DeadlineExceeded(Unavailable):
     """The call was not done shortly before Lambda would have ended the function."""
 
 
-class StoreRefused(Exception):
-    """The store refuses a call for good, for the reason that its `code` names."""
+class Refused(Exception):
+    """A service of AWS refuses a call for good, for the reason that its `code` names."""
 
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(code)
+
+
+class StoreRefused(Refused):
+    """The store does."""
+
+
+class BusRefused(Refused):
+    """The event bus does: a whole call, or one event in it."""

@@ -12,6 +12,7 @@ class Settings(NamedTuple):
         table_name: the DynamoDB table of payments.
         stack: the name of the stack.
         allowed_origin: the web origin that browsers may call from, or `*`.
+        event_bus: the name of the event bus, for the function that publishes events.
         gateways: the payment gateways that this stack may use, by name.
         is_sam_local: whether `sam local` runs the function: it has no authorizer.
     """
@@ -21,6 +22,7 @@ class Settings(NamedTuple):
     allowed_origin: str
     is_sam_local: bool
     gateways: tuple[str, ...]
+    event_bus: str
 
 
 @cache
@@ -31,5 +33,6 @@ def settings() -> Settings:
         stack=os.environ["POWERTOOLS_SERVICE_NAME"],
         allowed_origin=os.environ["ALLOWED_ORIGIN"],
         gateways=tuple(os.environ.get("GATEWAYS", "manual").split(",")),
+        event_bus=os.environ.get("EVENT_BUS_NAME", ""),
         is_sam_local=os.environ.get("AWS_SAM_LOCAL") == "true",
     )

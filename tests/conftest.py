@@ -23,7 +23,7 @@ from botocore.httpsession import URLLib3Session
 
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
-from shared import operations, settings, wiring
+from shared import bus, operations, settings, wiring
 from shared.api import log
 from shared.payments.cards import has_card_number
 from shared.payments.ids import is_payment_id
@@ -57,6 +57,8 @@ def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", "http://127.0.0.1:9")
+    monkeypatch.setenv("EVENT_BUS_NAME", "payments")
     monkeypatch.setenv("TABLE_NAME", "payments")
     monkeypatch.setenv("ALLOWED_ORIGIN", "*")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "payment-api")
@@ -68,6 +70,7 @@ def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget() -> None:
     """Let the functions read their environment anew, as after a cold start."""
     settings.settings.cache_clear()
+    bus.bus.cache_clear()
     wiring.operations.cache_clear()
     operations.manual_operations.cache_clear()
     STORE.reset()

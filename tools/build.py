@@ -38,7 +38,11 @@ IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in
 # Of ours: YAML holds the words that document an operation.
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__", ".*", "*.yaml")
 
-SERVICES = {"shared.store.dynamodb": "dynamodb", "shared.gateways.keys": "ssm"}
+SERVICES = {
+    "shared.bus": "events",
+    "shared.gateways.keys": "ssm",
+    "shared.store.dynamodb": "dynamodb",
+}
 """Those of AWS's services that our modules call, as botocore names them."""
 
 # Files of a distribution that no function reads. METADATA is how Amazon Inspector and its like know
@@ -46,7 +50,8 @@ SERVICES = {"shared.store.dynamodb": "dynamodb", "shared.gateways.keys": "ssm"}
 LEFT_OUT = re.compile(
     r"""\.\./ | bin/ | .*\.(pyc|pyi|js|css)$ | .*/py\.typed$
     | annotated_types/test_cases\.py | .*/tests/
-    | boto3/(data|examples)/ | botocore/data/ (?! (dynamodb|ssm)/ | [^/]+$) | .*/examples-1\.json$
+    | boto3/(data|examples)/ | botocore/data/ (?! (dynamodb|events|ssm)/ | [^/]+$)
+    | .*/examples-1\.json$
     | .*/endpoint-rule-set-1\.json(\.gz)?$  # botocore then goes by endpoints.json, which is sooner
     | dateutil/zoneinfo/.*\.tar\.gz$
     | [^/]+\.dist-info/ (?! METADATA$)

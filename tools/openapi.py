@@ -11,8 +11,9 @@ models, all other answers from the code that gives them.
 import ast
 import json
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -186,19 +187,24 @@ def _scopes(template: Template) -> dict[str, str]:
     }
 
 
-def main(arguments: list[str]) -> int:
-    """Write the document, or with --check tell whether it is stale; return the exit status."""
+def keep(file: Path, make: Callable[[], Mapping[str, Any]], arguments: list[str]) -> int:
+    """Write a document, or with --check tell whether it is stale; return the exit status."""
     try:
-        made = json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+        made = json.dumps(make(), indent=2, ensure_ascii=False) + "\n"
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
     if not arguments:
-        FILE.write_text(made)
-    elif not FILE.is_file() or FILE.read_text() != made:
-        print("docs/openapi.json is stale: make openapi, and commit it", file=sys.stderr)
+        file.write_text(made)
+    elif not file.is_file() or file.read_text() != made:
+        print(f"docs/{file.name} is stale: make openapi, and commit it", file=sys.stderr)
         return 1
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document, or with --check tell whether it is stale; return the exit status."""
+    return keep(FILE, document, arguments)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
-"""The ways in that nobody waits for: a decorator for each makes a Lambda handler.
-
-    @stream        each record of a DynamoDB stream
-    @schedule      the jobs of a run of a schedule
+"""The way in of a schedule: `@schedule` makes a Lambda handler. `shared.api.stream` has another.
 
 Every invocation is one line of the log, and ends before the function's timeout.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
 from threading import BoundedSemaphore
@@ -26,32 +23,6 @@ JOB_SECONDS = 8
 """How long one job may take."""
 
 EventHandler = Callable[[Event, Context], dict[str, Any]]
-
-
-def stream(handler: Callable[[Mapping[str, Any]], None]) -> EventHandler:
-    """Make a Lambda handler of a function that takes one record of a DynamoDB stream.
-
-    The records come in order. The first one that fails ends the batch, which Lambda sends again
-    from there (DynamoDB Developer Guide, "Partial batch response"; the event source mapping needs
-    ReportBatchItemFailures).
-    """
-
-    @wraps(handler)
-    def lambda_handler(event: Event, context: Context) -> dict[str, Any]:
-        log = Line(function=handler.__module__.removesuffix(".app"))
-        records = event["Records"]
-        for done, record in enumerate(records):
-            try:
-                within(context, partial(handler, record))
-            except Exception as error:  # noqa: BLE001 - the boundary: Lambda sends it again
-                log.fail(error)
-                log.write(status="failed", records=done)
-                failed = record["dynamodb"]["SequenceNumber"]
-                return {"batchItemFailures": [{"itemIdentifier": failed}]}
-        log.write(status="done", records=len(records))
-        return {"batchItemFailures": []}
-
-    return lambda_handler
 
 
 def schedule(handler: Callable[[], Iterable[Callable[[], object]]]) -> EventHandler:

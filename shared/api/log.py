@@ -7,7 +7,7 @@ from functools import cache
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from shared.errors import StoreRefused
+from shared.errors import Refused
 
 NAMESPACE = "PaymentApi"
 
@@ -54,7 +54,7 @@ def stack(error: BaseException | None) -> str:
     """Return where an error happened, without its text: that may quote what a client sent."""
     stacks = []
     while error:
-        name = repr(error) if isinstance(error, StoreRefused) else type(error).__qualname__
+        name = repr(error) if isinstance(error, Refused) else type(error).__qualname__
         stacks.append("".join(traceback.format_tb(error.__traceback__)) + name)
         error = error.__cause__ or error.__context__
     return "\ncaused by\n".join(stacks)

@@ -1,17 +1,22 @@
 """A payment and a refund as a client sees them: JSON text with exact decimal amounts."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 from shared.payments.lifecycle import CANCELED
 from shared.payments.money import to_major
 from shared.payments.payment import Payment, Refund
 
 
-def payment_json(payment: Payment, *, with_owner: bool = False, in_list: bool = False) -> str:
+def payment_json(
+    payment: Payment, *, with_owner: bool = False, in_list: bool = False, in_ascii: bool = True
+) -> str:
     """Return a payment as JSON; the owner is for the back office, the details are not in lists.
 
     json.dumps knows no exact decimal, so the amounts are written here.
     """
+    dumps = partial(json.dumps, ensure_ascii=in_ascii)
     first = {
         "amountMinor": payment.amount_minor,
         "currency": payment.currency,
@@ -41,14 +46,14 @@ def payment_json(payment: Payment, *, with_owner: bool = False, in_list: bool = 
     parts = [
         f'"paymentId": "{payment.payment_id}"',
         f'"amount": {to_major(payment.amount_minor, payment.decimals)}',
-        json.dumps(first)[1:-1],
+        dumps(first)[1:-1],
         f'"amountCaptured": {to_major(payment.captured_minor, payment.decimals)}',
         f'"amountRefunded": {to_major(payment.refunded_minor, payment.decimals)}',
-        json.dumps(last)[1:-1],
+        dumps(last)[1:-1],
     ]
     if not in_list:
-        refunds = ", ".join(_refund_json(payment, refund) for refund in payment.refunds)
-        history = json.dumps([vars(change) for change in payment.history])
+        refunds = ", ".join(_refund_json(payment, refund, dumps) for refund in payment.refunds)
+        history = dumps([vars(change) for change in payment.history])
         parts += [f'"refunds": [{refunds}]', f'"history": {history}']
     return f"{{{', '.join(parts)}}}"
 
@@ -62,10 +67,10 @@ def page_json(payments: list[Payment], next_cursor: str | None, *, with_owner: b
 def refund_json(payment: Payment, refund_id: str) -> str:
     """Return a refund of the payment as JSON."""
     [refund] = [each for each in payment.refunds if each.refund_id == refund_id]
-    return _refund_json(payment, refund)
+    return _refund_json(payment, refund, json.dumps)
 
 
-def _refund_json(payment: Payment, refund: Refund) -> str:
+def _refund_json(payment: Payment, refund: Refund, dumps: Callable[[object], str]) -> str:
     rest = {
         "amountMinor": refund.amount_minor,
         "currency": payment.currency,
@@ -78,5 +83,5 @@ def _refund_json(payment: Payment, refund: Refund) -> str:
     amount = to_major(refund.amount_minor, payment.decimals)
     return (
         f'{{"refundId": "{refund.refund_id}", "paymentId": "{payment.payment_id}",'
-        f' "amount": {amount}, {json.dumps(rest)[1:-1]}}}'
+        f' "amount": {amount}, {dumps(rest)[1:-1]}}}'
     )

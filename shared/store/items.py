@@ -51,6 +51,17 @@ def from_item(item: Item) -> Payment:
     return payment
 
 
+def change(record: Mapping[str, Any]) -> tuple[Payment | None, Payment | None]:
+    """Return the payment before and after a record of the table's stream; None: there was none.
+
+    DynamoDB Local's streams show an empty map without its type, `{}`: it is left out.
+    """
+    images = [record["dynamodb"].get(name, {}) for name in ("OldImage", "NewImage")]
+    known = [{name: value for name, value in image.items() if value} for image in images]
+    before, after = (from_item(item) if item else None for item in known)
+    return before, after
+
+
 def listed_at(payment: Payment) -> str:
     """Return the payment's place in its owner's list: unique, and in the order of creation."""
     return f"{payment.created_at}#{payment.payment_id}"

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -27,26 +28,37 @@ def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     yield DYNAMODB_LOCAL_URL
 
 
-@pytest.fixture(scope="session")
-def table(store_url: str) -> Iterator[tuple[Any, str]]:
-    """Create the table from the template's own properties; return a client and its name."""
-    client = boto3.client(
-        "dynamodb",
-        endpoint_url=store_url,
+def new_client(service: str, url: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=url,
         region_name="eu-central-1",
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     )
+
+
+@contextmanager
+def new_table(store_url: str, *, stream: bool = False) -> Iterator[tuple[Any, str]]:
+    """Create the table from the template's own properties; return a client and its name."""
+    client = new_client("dynamodb", store_url)
     properties = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["PaymentsTable"][
         "Properties"
     ]
     name = f"payments-{uuid.uuid4()}"
-    client.create_table(
-        TableName=name,
-        **{key: properties[key] for key in TABLE},
-    )
+    table = {key: properties[key] for key in TABLE}
+    if stream:
+        table["StreamSpecification"] = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    client.create_table(TableName=name, **table)
     yield client, name
     client.delete_table(TableName=name)
+
+
+@pytest.fixture(scope="session")
+def table(store_url: str) -> Iterator[tuple[Any, str]]:
+    """Create the table without its stream, which no other test reads."""
+    with new_table(store_url) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

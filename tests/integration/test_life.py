@@ -156,6 +156,8 @@ def test_a_payment_that_is_not_captured_can_be_canceled_by_its_owner(alice: Clie
 
     assert (first.status, first.json["status"]) == (200, "CANCELED")
     assert first.json["cancellationReason"] == "Changed my mind"
+    without = made(alice)
+    assert "cancellationReason" not in alice.do("cancel", without).json
     assert first.json["history"][-1]["cause"] == "cancel"
     assert (again.status, again.text) == (200, first.text)
     assert again.headers["Idempotent-Replayed"] == "true"

@@ -12,10 +12,10 @@ import pytest
 from botocore import exceptions as boto
 from botocore.awsrequest import AWSResponse
 
-from shared.payments.payment import new_payment
+from shared.payments.payment import Payment, new_payment
 from shared.store import dynamodb
 from shared.store.items import shard_of
-from shared.store.payments import payments
+from shared.store.payments import PaymentChanged, payments
 from tests.conftest import Client
 
 REQUEST = {"amount": 10.5, "currency": "USD"}
@@ -282,3 +282,49 @@ def test_what_is_due_is_found_the_longest_overdue_of_each_part_first(
     client, table = store
     for name in times:  # other tests look for what is due
         client.delete_item(TableName=table, Key={"paymentId": {"S": name}})
+
+
+@pytest.fixture
+def changed() -> Payment:
+    """Return a stored payment that has changed once: what it lacks of an older schema is there."""
+    new = new_payment("somebody", None, amount_minor=100, currency="USD")
+    payments().create(new)
+    error = {"code": "declined", "message": "Declined"}
+    other = replace(new, version=2, last_error=error, description="Two books")
+    return payments().save(replace(other, due_at="2999-01-01T00:00:00.000Z"), new)
+
+
+def test_a_change_writes_what_differs_and_takes_away_what_is_gone(
+    changed: Payment, store: tuple[Any, str]
+) -> None:
+    after = replace(changed, version=3, status="FAILED", last_error=None, due_at=None)
+    payments().save(after, changed)
+
+    client, table = store
+    item = client.get_item(TableName=table, Key={"paymentId": {"S": changed.payment_id}})["Item"]
+    assert payments().get(changed.payment_id, None) == after
+    assert not {"lastError", "dueAt", "dueKey"} & item.keys()
+    assert item["description"] == {"S": "Two books"}
+
+
+def test_a_change_of_another_version_is_told_the_present_one(changed: Payment) -> None:
+    first = payments().save(replace(changed, version=3, status="CANCELED"), changed)
+
+    with pytest.raises(PaymentChanged) as refused:
+        payments().save(replace(changed, version=3, status="CAPTURED"), changed)
+    assert refused.value.payment == first
+    assert payments().save(first, first) is first
+
+
+def test_of_two_that_postpone_a_payment_one_does(changed: Payment) -> None:
+    postponed = payments().postpone(changed, "2999-01-02T00:00:00.000Z")
+
+    assert postponed == replace(
+        changed, due_at="2999-01-02T00:00:00.000Z", attempts=changed.attempts + 1
+    )
+    assert payments().get(changed.payment_id, None) == postponed
+    with pytest.raises(PaymentChanged) as refused:
+        payments().postpone(changed, "2999-01-03T00:00:00.000Z")
+    assert refused.value.payment == postponed
+    with pytest.raises(PaymentChanged):
+        payments().postpone(replace(postponed, version=9), "2999-01-03T00:00:00.000Z")

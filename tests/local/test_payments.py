@@ -165,7 +165,9 @@ def _without_algorithm(pool: UserPool) -> str:
 
 def _signed_with_the_public_key_as_a_secret(pool: UserPool) -> str:
     signed = f"{_encode({'alg': 'HS256'})}.{_encode(_claims(pool.token('alice')))}"
-    signature = hmac.digest(pool._key.as_pem(private=False), signed.encode(), hashlib.sha256)
+    signature = hmac.digest(
+        pool._keys["access"].as_pem(private=False), signed.encode(), hashlib.sha256
+    )
     return f"{signed}.{_encode(signature)}"
 
 

@@ -82,7 +82,7 @@ def test_a_route_finds_its_function_through_an_alias(tmp_path: Path) -> None:
     assert (route.method, route.path, route.target) == ("GET", "/things", "Function")
 
 
-@pytest.mark.parametrize("value", ["!ImportValue x", "!Ref Secret", "!GetAtt Table.StreamArn"])
+@pytest.mark.parametrize("value", ["!ImportValue x", "!Ref Secret", "!GetAtt Table.TableId"])
 def test_a_value_that_only_aws_knows_is_one_line_that_says_where(
     tmp_path: Path, value: str
 ) -> None:

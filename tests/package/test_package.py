@@ -15,6 +15,7 @@ import botocore
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from tests.bus import scripted_bus
 from tests.conftest import ROOT
 from tests.package.conftest import FUNCTIONS, MACHINES, sam_build
 from tools.build import interpreter
@@ -57,7 +58,11 @@ def test_it_holds_no_tests_no_scripts_and_few_of_the_sdks_services(
     assert not [name for name in names if name.startswith("bin/") or "/tests/" in name]
     assert not [name for name in names if name.endswith((".pyi", "py.typed", "RECORD"))]
     services = {path.name for path in (package / "botocore/data").iterdir() if path.is_dir()}
-    assert services == ({"dynamodb", "ssm"} if calls_gateways(function) else {"dynamodb"})
+    code = (ROOT / FUNCTIONS[function] / "app.py").read_text()
+    if "shared.bus" in code:
+        assert services == {"events"}
+    else:
+        assert services == ({"dynamodb", "ssm"} if calls_gateways(function) else {"dynamodb"})
 
 
 def takes_a_body(function: str) -> bool:
@@ -188,6 +193,37 @@ def test_it_runs_from_its_bytecode_alone(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.stdout == "handler\n", done.stderr
+
+
+PUBLISH = """
+import json, sys
+from publish_events.app import handler
+
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 30_000
+
+print(json.dumps(handler(json.load(open(sys.argv[1])), Context())))
+"""
+
+
+def test_the_publisher_reaches_the_bus_with_what_it_holds(build: Path, python: str) -> None:
+    package = build / "PublishEventsFunction"
+    path = f"import sys; sys.path.insert(0, {str(package)!r}); exec(sys.argv.pop(1))"
+    with scripted_bus() as bus:
+        environment = {
+            **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing"),
+            **dict.fromkeys(("EVENT_BUS_NAME", "POWERTOOLS_SERVICE_NAME"), "payments"),
+            **dict.fromkeys(("TABLE_NAME", "ALLOWED_ORIGIN"), "-"),
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "AWS_ENDPOINT_URL_EVENTBRIDGE": bus.url,
+        }
+        command = [python, "-I", "-S", "-c", path, PUBLISH]
+        command.append(str(ROOT / "events/publish_events/default.json"))
+        said = subprocess.check_output(command, env=environment, text=True)
+
+        assert json.loads(said.splitlines()[-1]) == {"batchItemFailures": []}
+        assert len(bus.told) == 1
 
 
 def test_the_same_input_makes_the_same_bytes(

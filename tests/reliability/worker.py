@@ -28,6 +28,7 @@ from tests.reliability.gateway import Scripted
 
 CALLS = ("create", "get", "confirm", "capture", "cancel", "refund")
 HANDLERS = {call: import_module(f"{call}_payment.app").handler for call in CALLS}
+HANDLERS["publish"] = import_module("publish_events.app").handler
 HANDLERS["settle"] = import_module("settle_payments.app").handler
 ROOT = Path(__file__).parent.parent.parent
 

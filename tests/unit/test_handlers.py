@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from threading import Event
@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from shared.api import events
-from shared.api.events import JOB_SECONDS, schedule, stream
+from shared.api.events import JOB_SECONDS, schedule
 from shared.api.handlers import api_call, public_call
 from shared.api.request import PublicRequest, Request, refuse
 from shared.api.response import Response
+from shared.api.stream import BatchToSplit, stream
 from shared.errors import DeadlineExceeded, StoreUnavailable
 from tests.conftest import Context, call, proxy_event
 
@@ -86,20 +87,22 @@ def test_a_record_that_fails_is_where_the_stream_goes_on(logs: io.StringIO) -> N
     taken = []
 
     @stream
-    def handler(record: Mapping[str, Any]) -> None:
-        taken.append(record["dynamodb"]["SequenceNumber"])
-        if taken[-1] == "12":
-            raise KeyError("not to be logged")
+    def handler(records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        for record in records:
+            taken.append(record["dynamodb"]["SequenceNumber"])
+            if taken[-1] == "12":
+                raise KeyError("not to be logged")
+            yield
 
     answer = handler(records(11, 12, 13), Context())
 
-    assert taken == ["11", "12"]
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "12"}]}
+    assert taken == ["11", "12"]  # nothing overtakes it
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "12"}, {"itemIdentifier": "13"}]}
     defect, metric, line = entries(logs)
     assert (defect["level"], defect["message"]) == ("ERROR", "defect")
     assert defect["stack"].endswith("KeyError")
     assert (metric["CallsRefused"], metric["reason"]) == ([1.0], "internal")  # what alarms watch
-    assert (line["status"], line["records"]) == ("failed", 1)
+    assert (line["status"], line["records"], line["failedAt"]) == ("failed", 1, "12")
     assert line["function"] == defect["function"]
 
 
@@ -108,14 +111,52 @@ def test_a_batch_without_a_failure_is_done(logs: io.StringIO) -> None:
     batch = records(11, 12)
 
     @stream
-    def handler(record: Mapping[str, Any]) -> None:
-        taken.append(record)
+    def handler(records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        for record in records:
+            taken.append(record)
+            yield
 
     assert handler(batch, Context()) == {"batchItemFailures": []}
 
     assert taken == batch["Records"]
     [line] = entries(logs)
     assert (line["status"], line["records"]) == ("done", 2)
+
+
+def test_a_defect_at_the_first_of_several_records_has_the_batch_split(logs: io.StringIO) -> None:
+    """Lambda gives up a batch as it was sent: those behind the record would go with it."""
+
+    @stream
+    def handler(records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        raise KeyError("not to be logged")
+        yield
+
+    with pytest.raises(BatchToSplit) as raised:
+        handler(records(11, 12), Context())
+
+    assert raised.value.args == ()  # Lambda logs what it is told
+    assert raised.value.__suppress_context__
+    assert entries(logs)[-1]["failedAt"] == "11"
+    assert handler(records(11), Context()) == {"batchItemFailures": [{"itemIdentifier": "11"}]}
+
+
+def test_what_fails_for_now_at_the_first_record_is_no_crash() -> None:
+    @stream
+    def handler(records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        raise StoreUnavailable
+        yield
+
+    assert len(handler(records(11, 12), Context())["batchItemFailures"]) == 2
+
+
+def test_a_record_that_is_left_out_is_a_failure() -> None:
+    @stream
+    def handler(records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        yield
+
+    failed = handler(records(11, 12), Context())["batchItemFailures"]
+
+    assert failed == [{"itemIdentifier": "12"}]
 
 
 def test_what_a_schedule_did_is_logged(logs: io.StringIO) -> None:
@@ -222,9 +263,10 @@ def test_a_call_that_hangs_is_answered_in_time(
 
 def test_a_record_that_hangs_keeps_those_before_it(hang: Callable[[object], Any]) -> None:
     @stream
-    def handler(record: Mapping[str, Any]) -> None:
-        if record["dynamodb"]["SequenceNumber"] == "12":
-            hang(record)
+    def handler(records: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        yield
+        hang(records)
+        yield
 
     assert handler(records(11, 12), Context(seconds=0.6)) == {
         "batchItemFailures": [{"itemIdentifier": "12"}]
