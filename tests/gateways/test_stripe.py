@@ -454,6 +454,7 @@ def test_amounts_are_stripes_there_and_iso_4217s_here(
         ("1.005", "KWD", "amount", "KWD with 2 decimals"),
         ("10.50", "MGA", "amount", "MGA with 0 decimals"),
         ("10000000000", "USD", "amount", "at most"),
+        ("10000000000", "ISK", "amount", "at most 9999999999 ISK"),  # twelve digits there
         ("10", "IRR", "currency", "must be one that stripe takes"),
     ],
 )
