@@ -8,7 +8,7 @@ import http.client
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from shared.gateways import paypal as paypal_adapter
 from shared.gateways import stripe as stripe_adapter
 from shared.payments.payment import Payment
 from stripe_webhook.app import handler as stripe_webhook
+from tests.reliability.gateway import Outcome, Trouble
 from tests.reliability.proxy import SILENT, Answer, Fault, FaultProxy, Request
 
 # What a gateway may have. What it lacks is not asked of it.
@@ -98,6 +99,7 @@ class StandIn:
         keys: what the functions read as its keys.
         network: what stands before it.
         adapter: the module whose waiting times a silent network shortens.
+        tries: how often its adapter sends a request before it gives up.
     """
 
     name = ""
@@ -105,6 +107,7 @@ class StandIn:
     started = "REQUIRES_ACTION"
     takes: tuple[Money, ...] = ()
     page_seconds = hold_seconds = 0
+    tries = 1
     adapter: ModuleType
     shortened: Mapping[str, float] = {}
     handler: Callable[..., Any]
@@ -144,6 +147,9 @@ class StandIn:
         """Let the refunds that were done come back."""
         raise NotImplementedError
 
+    def turn_out(self, outcomes: Sequence[Outcome]) -> None:
+        """Let what is asked for have such outcomes, or the usual one where there is none."""
+
     def put_on(self, seconds: float) -> None:
         """Let the gateway's clock be so far ahead."""
 
@@ -164,12 +170,17 @@ class StandIn:
         new, self._heard = events[self._heard :], len(events)
         return new
 
-    def plan(self, *troubles: Fault, **hooks: Callable[[], object]) -> None:
-        """Let the coming requests meet these faults, one each, and those after them none."""
+    def plan(self, *troubles: Trouble, **hooks: Callable[[], object]) -> None:
+        """Let the coming requests meet these faults, one each, and those after them none.
+
+        Of outcomes, the gateway makes as much of everything as it has something like it.
+        """
         if NETWORK not in self.has:
             return
-        self.network.plan(*troubles, **hooks)
-        is_silent = not SILENT.isdisjoint(troubles)
+        faults = [each for each in troubles if isinstance(each, Fault)]
+        self.network.plan(*faults, **hooks)
+        self.turn_out([each for each in troubles if isinstance(each, Outcome)])
+        is_silent = not SILENT.isdisjoint(faults)
         for setting, seconds in self._waits.items():
             setattr(self.adapter, setting, self.shortened[setting] if is_silent else seconds)
 
@@ -233,6 +244,7 @@ class StripeAccount(StandIn):
         Money("KWD", "1.230", 1230, "0.110", 110),  # the last digit must be 0 there
     )
     page_seconds, hold_seconds = DAY, 7 * DAY
+    tries = 3
     adapter = stripe_adapter
     shortened: Mapping[str, float] = {"ANSWER_SECONDS": 0.1}
     handler = staticmethod(stripe_webhook)
@@ -290,6 +302,10 @@ class StripeAccount(StandIn):
             if is_ours and (refund["payment_intent"], refund["status"]) == (intent, "succeeded"):
                 self.app.fail_refund(refund["id"])
 
+    def turn_out(self, outcomes: Sequence[Outcome]) -> None:
+        kinds = {Outcome.WORKING: "pending", Outcome.PENDING: "pending", Outcome.FAILING: "failing"}
+        self.app.refunds = next((kinds[each] for each in outcomes if each in kinds), "succeeded")
+
     def put_on(self, seconds: float) -> None:
         self.app.ahead = seconds
 
@@ -322,6 +338,7 @@ class PayPalAccount(StandIn):
         Money("USD", "10.50", 1050, "4.25", 425),
     )
     page_seconds, hold_seconds = 3 * 3600, 29 * DAY
+    tries = 2
     adapter = paypal_adapter
     shortened: Mapping[str, float] = {"ANSWER_SECONDS": 0.1, "QUICK_SECONDS": 0.05}
     handler = staticmethod(paypal_webhook)
@@ -370,6 +387,16 @@ class PayPalAccount(StandIn):
 
     def fail_refunds(self, payment: Payment) -> None:
         self.app.fail_refunds(payment.payment_id)
+
+    def turn_out(self, outcomes: Sequence[Outcome]) -> None:
+        kinds = {
+            Outcome.WORKING: ("PENDING", "PENDING"),
+            Outcome.PENDING: ("PENDING", "PENDING"),
+            Outcome.FAILING: ("DECLINED", "FAILING"),
+        }
+        found = (kinds[each] for each in outcomes if each in kinds)
+        usual = ("COMPLETED", "COMPLETED")
+        self.app.capture_outcome, self.app.refund_outcome = next(found, usual)
 
     def put_on(self, seconds: float) -> None:
         self.app.seconds_ahead = seconds

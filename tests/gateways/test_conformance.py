@@ -36,7 +36,7 @@ from tests.gateways.standins import (
     Money,
     those_with,
 )
-from tests.reliability.conftest import life, lives, network, proxy  # noqa: F401
+from tests.reliability.conftest import lives
 from tests.reliability.life import KEY, Call, StandInLife, calls_of
 from tests.reliability.proxy import SILENT, Fault
 

@@ -126,12 +126,6 @@ def environment(network: Network) -> dict[str, str]:
 
 
 @pytest.fixture
-def life_environment(environment: dict[str, str], life: Life) -> dict[str, str]:
-    """Return the same, with the gateway of the test."""
-    return {**environment, **life.environment()}
-
-
-@pytest.fixture
 def gateway(network: Network) -> Iterator[ScriptedGateway]:
     """Return a gateway that fails on purpose."""
     gateway = ScriptedGateway()
