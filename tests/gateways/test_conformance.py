@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from shared import wiring
+from shared import time_left, wiring
+from shared.api import deadline
 from shared.errors import GatewayUnavailable, InvalidRequest
 from shared.gateways.port import Gateway
 from shared.payments import commands
@@ -468,6 +469,18 @@ def test_what_is_no_answer_of_the_gateways_is_said_to_be_unknown(
             with pytest.raises(GatewayUnavailable):
                 gateway.fetch(payment)
         life.stand_in.plan()
+
+
+@lives(*those_with(NETWORK))
+def test_a_gateway_that_takes_longer_than_the_call_has_is_a_202(life: StandInLife) -> None:
+    payment_id = life.made("manual", "AUTHORIZED")
+    life.stand_in.network.plan(Fault.SILENCE_AFTER)
+    life.office.seconds = deadline.SPARE_SECONDS + time_left.SPARE_SECONDS + 0.5
+
+    assert life.office.do("capture", payment_id).status == 202
+
+    life.office.seconds = 60
+    assert life.settled(payment_id).status == "CAPTURED"
 
 
 @lives(*those_with(NETWORK))
