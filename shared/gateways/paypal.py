@@ -48,7 +48,7 @@ Json = Mapping[str, Any]
 
 LIVE_URL = "https://api-m.paypal.com"
 CONNECT_SECONDS = 1.0
-ANSWER_SECONDS = 3.0
+ANSWER_SECONDS = 6.0
 
 QUICK_SECONDS = 1.0
 """A request that failed so soon is sent once more under the same id: there is time for it."""

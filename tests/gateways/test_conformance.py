@@ -8,6 +8,7 @@ its own has a file of its own.
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from threading import Event as Signal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -481,6 +482,18 @@ def test_a_gateway_that_takes_longer_than_the_call_has_is_a_202(life: StandInLif
 
     life.office.seconds = 60
     assert life.settled(payment_id).status == "CAPTURED"
+
+
+@pytest.mark.slow
+@lives(*those_with(NETWORK))
+def test_an_answer_is_waited_for_as_long_as_a_busy_gateway_takes(life: StandInLife) -> None:
+    payment_id = life.made("manual", "AUTHORIZED")
+    pauses = [4.0]  # seconds, at the first request alone
+    nobody = Signal()
+    life.stand_in.plan(before=lambda: pauses and nobody.wait(pauses.pop()))
+    life.office.seconds = 10  # as the template says
+
+    assert life.office.do("capture", payment_id).status == 200
 
 
 @lives(*those_with(NETWORK))
