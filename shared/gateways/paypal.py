@@ -70,6 +70,7 @@ ALREADY = {
     "CAPTURE_FULLY_REFUNDED",
     "DUPLICATE_INVOICE_ID",
 }
+NO_ROOM = {"CAPTURE_FULLY_REFUNDED", "REFUND_AMOUNT_EXCEEDED"}
 BUSY = "PREVIOUS_REQUEST_IN_PROGRESS"
 NOT_APPROVED = "ORDER_NOT_APPROVED"
 
@@ -301,9 +302,10 @@ class PayPal(Gateway):
         """
         facts = self.fetch(payment)
         is_answer = refusal.issue not in ALREADY and refusal.status != 404
-        if operation.kind == "refund" and refusal.issue == "CAPTURE_FULLY_REFUNDED":
+        if operation.amount_minor and refusal.issue in NO_ROOM:
             done = [each for each in facts.refunds if each.status != "FAILED"]
-            is_answer = sum(each.amount_minor for each in done) >= facts.captured_minor
+            taken = sum(each.amount_minor for each in done)
+            is_answer = taken + operation.amount_minor > facts.captured_minor
             is_answer &= all(each.refund_id != operation.refund_id for each in done)
         if not is_answer:
             return facts

@@ -1085,9 +1085,15 @@ def test_what_may_pass_is_asked_for_again(paypal_shop: Shop, status: int, issue:
     paypal_shop.agree(payment_id)
 
 
-def test_a_duplicate_means_that_paypal_is_asked_what_happened(paypal_shop: Shop) -> None:
+@pytest.mark.parametrize(
+    "issue", ["DUPLICATE_INVOICE_ID", "CAPTURE_FULLY_REFUNDED", "REFUND_AMOUNT_EXCEEDED"]
+)
+def test_a_refund_that_may_have_been_made_by_an_earlier_try_is_not_said_to_have_failed(
+    paypal_shop: Shop, issue: str
+) -> None:
+    """PayPal says that there is no room for it, and lists no refund that takes the room."""
     payment_id = paypal_shop.paid()
-    paypal_shop.paypal.refuse("/refund", 422, "DUPLICATE_INVOICE_ID")
+    paypal_shop.paypal.refuse("/refund", 422, issue)
 
     assert paypal_shop.refund(payment_id).status == 202
     paypal_shop.sweep()
