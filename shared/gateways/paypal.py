@@ -566,7 +566,7 @@ def _custom_id_of_parent(resource: Json) -> str | None:
     related = (resource.get("supplementary_data") or {}).get("related_ids") or {}
     up = _CAPTURE_LINK.search(_link(resource, "up") or "")
     capture_id = related.get("capture_id") or (up and up[1])
-    with suppress(Refused):
+    with suppress(Refused, _Forbidden):  # nobody's, or another account's
         if _is_id(related.get("order_id")):
             order = _get(f"/v2/checkout/orders/{related['order_id']}")
             return str(order["purchase_units"][0].get("custom_id"))
@@ -589,6 +589,10 @@ class _Token(NamedTuple):
     client: tuple[str, str]
     text: str
     until: float
+
+
+class _Forbidden(GatewayKeysRefused):
+    """The keys do not allow this: they lack a permission, or it is another account's."""
 
 
 class _Client:
@@ -621,7 +625,7 @@ class _Client:
                 break
             refused = token.text
         if status in (401, 403):
-            raise GatewayKeysRefused
+            raise GatewayKeysRefused if status == 401 else _Forbidden
         if status >= 400:
             if "name" not in answer:  # somebody else's: a proxy's, a firewall's
                 raise GatewayUnavailable

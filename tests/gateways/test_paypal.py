@@ -4,6 +4,7 @@ Whatever happens on the way, the payment and the ledger agree to the last minor 
 happened twice.
 """
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -859,6 +860,18 @@ def test_other_peoples_events_are_taken_and_left_alone(
     body = json.dumps({"event_type": "PAYMENT.CAPTURE.COMPLETED", "resource": resource}).encode()
 
     assert paypal_shop.hear(paypal_shop.paypal.sign(body)).status == 204
+
+
+def test_an_event_about_what_another_account_has_is_none_of_ours(
+    paypal_shop: Shop, logs: io.StringIO
+) -> None:
+    order_id = "5O190127TN364715T"
+    resource = {"supplementary_data": {"related_ids": {"order_id": order_id}}}
+    body = json.dumps({"event_type": "PAYMENT.CAPTURE.COMPLETED", "resource": resource}).encode()
+    paypal_shop.paypal.refuse(order_id, 403, "PERMISSION_DENIED")
+
+    assert paypal_shop.hear(paypal_shop.paypal.sign(body)).status == 204
+    assert "GatewayFailures" not in logs.getvalue()
 
 
 @pytest.mark.parametrize("order", [1, -1])
