@@ -761,7 +761,7 @@ class StripeStandIn:
         for intent in self._intents.values():
             if intent["status"] == "requires_capture":
                 card = self._charges[intent["latest_charge"]]["payment_method_details"]["card"]
-                if card["capture_before"] <= now:
+                if card.get("capture_before", now + 1) <= now:
                     self._cancel(intent, "automatic")
 
     def _move(self, kind: str, intent: str, amount: int) -> None:

@@ -511,6 +511,20 @@ def test_a_hold_that_runs_out_is_expired(shop: Shop) -> None:
     shop.settled(payment_id)
 
 
+def test_a_hold_whose_end_stripe_does_not_tell_is_looked_at(shop: Shop) -> None:
+    payment_id = shop.held()
+    for charge in shop.stripe._charges.values():
+        del charge["payment_method_details"]["card"]["capture_before"]
+    shop.hear(shop.stripe.events[-1])
+    assert shop.shown(payment_id)["authorizedUntil"] is None
+
+    shop.stripe._cancel(shop.stripe._intents[shop.intent(payment_id)], "automatic")
+    shop.sweep()
+
+    assert shop.shown(payment_id)["status"] == "EXPIRED"
+    shop.settled(payment_id)
+
+
 def test_a_capture_that_comes_too_late_is_a_conflict(shop: Shop) -> None:
     payment_id = shop.held()
     shop.stripe.cancel_by_hand(shop.intent(payment_id))
