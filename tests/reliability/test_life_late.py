@@ -4,16 +4,21 @@ import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from shared import wiring
 from shared.gateways.manual import Manual
+from shared.payments import clock
 from shared.payments.facts import Facts
-from shared.payments.payment import Operation, Payment
+from shared.payments.payment import AGREED, Operation, Payment
+from shared.store.items import from_item, to_item
 from tests.conftest import forget
+from tests.reliability.conftest import lives
 from tests.reliability.gateway import Outcome, Scripted
-from tests.reliability.life import Life
+from tests.reliability.life import Life, StandInLife
 from tests.reliability.proxy import Fault
 
 DAY = 86_400
@@ -336,6 +341,41 @@ def test_a_payer_who_pays_while_the_payment_is_canceled_has_paid(life: Life) -> 
     payment = life.settled(payment_id)
     assert payment.status == "CAPTURED"
     assert "cancellationReason" not in life.alice.get(payment_id).json
+
+
+@lives("paypal")
+@pytest.mark.parametrize("by", ["webhook", "schedule"])
+@pytest.mark.parametrize("kind", ["cancel", "canceled"])
+def test_who_takes_a_payment_further_gives_way_to_a_cancel(
+    life: StandInLife, by: str, kind: str, table: tuple[Any, str]
+) -> None:
+    """The cancel comes between the look at the approval and the capture of its order."""
+    payment_id = life.made("automatic", "APPROVED")
+    events = life.stand_in.new_events()
+    client, name = table
+
+    def cancel() -> None:
+        kept = from_item(
+            client.get_item(TableName=name, Key={"paymentId": {"S": payment_id}})["Item"]
+        )
+        if (kept.next_action or {}).get("type") != AGREED or kept.operation:
+            return
+        if kind == "cancel":
+            kept = replace(kept, operation=Operation("op_cancel", "cancel", clock.now()))
+        else:
+            ended = {"state": "CANCELED", "status": "CANCELED"}
+            kept = replace(kept, **ended, next_action=None, due_at=None)
+        client.put_item(TableName=name, Item=to_item(replace(kept, version=kept.version + 1)))
+
+    life.network.plan(before=cancel)
+    if by == "webhook":
+        assert life.hear(events) == [204]
+    else:
+        life.sweep()
+    life.network.plan()
+
+    assert not any(life.stand_in.books(life.kept(payment_id)).sums.values())
+    assert life.settled(payment_id).status == "CANCELED"
 
 
 def test_money_that_comes_after_the_end_is_kept(life: Life) -> None:
