@@ -8,7 +8,9 @@ its own has a file of its own.
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 from threading import Event as Signal
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -47,10 +49,22 @@ HOUR = 3600
 every_gateway = lives(*STAND_INS)
 
 
-def at_each(*needed: str) -> pytest.MarkDecorator:
-    """Let a test run at each gateway that has all of this, with each of its calls."""
+def at_each(*needed: str, turn: int | None = None) -> pytest.MarkDecorator:
+    """Let a test run at each gateway that has all of this, with each of its calls.
+
+    With a turn, `make test` runs every second pair, the first or the second of each two.
+    """
     pairs = [(name, step) for name in those_with(*needed) for step in calls_of(STAND_INS[name])]
-    return pytest.mark.parametrize(("life", "step"), pairs, indirect=["life"])
+    return pytest.mark.parametrize(("life", "step"), by_turns(pairs, turn), indirect=["life"])
+
+
+def by_turns(cases: list[Any], turn: int | None, number: int = 2) -> list[Any]:
+    """Return the cases; those whose turn it is not are slow."""
+    is_slow = [turn is not None and i % number != turn for i in range(len(cases))]
+    return [
+        pytest.param(*case, id="-".join(map(str, case)), marks=[pytest.mark.slow] * slow)
+        for case, slow in zip(cases, is_slow, strict=True)
+    ]
 
 
 def gateway_of(life: StandInLife) -> Gateway:
@@ -165,17 +179,23 @@ def test_what_was_never_started_is_canceled_without_the_gateway(
 @pytest.mark.parametrize(
     ("life", "action", "before", "body", "status"),
     [
-        pytest.param(name, *case, id=f"{name}-{case[0]} of {case[1]}-{case[3]}")
+        pytest.param(
+            *(name, *case),
+            id=f"{name}-{case[0]} of {case[1]}-{case[3]}",
+            marks=[pytest.mark.slow] * (name != list(STAND_INS)[i % len(STAND_INS)]),
+        )
         for name in STAND_INS
-        for case in (
-            ("capture", "AUTHORIZED", {"amount": "100.01"}, 400),
-            ("capture", "AUTHORIZED", {"amount": "0.001"}, 400),
-            ("capture", "CAPTURED", {"amount": 60}, 409),
-            ("capture", "PENDING", {}, 200 if name == "manual" else 409),
-            ("cancel", "CAPTURED", {}, 409),
-            ("refund", "CAPTURED", {"amount": "100.01"}, 400),
-            ("refund", "AUTHORIZED", {}, 409),
-            ("refund", "PENDING", {}, 409),
+        for i, case in enumerate(
+            (
+                ("capture", "AUTHORIZED", {"amount": "100.01"}, 400),
+                ("capture", "AUTHORIZED", {"amount": "0.001"}, 400),
+                ("capture", "CAPTURED", {"amount": 60}, 409),
+                ("capture", "PENDING", {}, 200 if name == "manual" else 409),
+                ("cancel", "CAPTURED", {}, 409),
+                ("refund", "CAPTURED", {"amount": "100.01"}, 400),
+                ("refund", "AUTHORIZED", {}, 409),
+                ("refund", "PENDING", {}, 409),
+            )
         )
     ],
     indirect=["life"],
@@ -309,17 +329,17 @@ LEARN: dict[str, Callable[[StandInLife, str], object]] = {
 }
 
 
-@lives(*those_with(PAGE, WEBHOOK))
-@pytest.mark.parametrize("learnt_by", LEARN)
 @pytest.mark.parametrize(
-    ("capture", "status"), [("automatic", "CAPTURED"), ("manual", "AUTHORIZED")]
+    ("life", "learnt_by", "capture"),
+    by_turns(list(product(those_with(PAGE, WEBHOOK), LEARN, ["automatic", "manual"])), 0),
+    indirect=["life"],
 )
 def test_whoever_is_first_learns_that_the_payer_paid_and_nobody_does_it_twice(
     life: StandInLife,
     learnt_by: str,
     capture: str,
-    status: str,
 ) -> None:
+    status = "AUTHORIZED" if capture == "manual" else "CAPTURED"
     payment_id = life.made(capture, "APPROVED")
 
     LEARN[learnt_by](life, payment_id)
@@ -331,9 +351,11 @@ def test_whoever_is_first_learns_that_the_payer_paid_and_nobody_does_it_twice(
     life.agree(life.kept(payment_id))
 
 
-@lives(*those_with(PAGE))
-@pytest.mark.parametrize("outcome", ["abandon", "decline"])
-@pytest.mark.parametrize("learnt_by", LEARN)
+@pytest.mark.parametrize(
+    ("life", "outcome", "learnt_by"),
+    by_turns(list(product(those_with(PAGE), ["abandon", "decline"], LEARN)), 0),
+    indirect=["life"],
+)
 def test_a_payer_who_leaves_or_is_declined_may_come_back(
     life: StandInLife,
     outcome: str,
@@ -408,15 +430,11 @@ def test_a_payer_who_pays_after_a_cancel_loses_no_money(life: StandInLife, captu
 # --- What is not known ---
 
 ALL_LOST = [Fault.DROPPED_ANSWER] * 99
-NO_ANSWER = [Fault.UNAVAILABLE, Fault.FOREIGN_ANSWER, Fault.FOREIGN_REFUSAL, Fault.EMPTY_ANSWER]
-NO_ANSWER += [
-    pytest.param(fault, marks=pytest.mark.slow)
-    for fault in Fault
-    if fault not in {*NO_ANSWER, *SILENT, Fault.NONE, Fault.TWICE, Fault.CHANGED_ANSWER}
-]
+ANSWERS = {*SILENT, Fault.NONE, Fault.TWICE, Fault.CHANGED_ANSWER}
+NO_ANSWER = [fault for fault in Fault if fault not in ANSWERS]
 
 
-@at_each(NETWORK)
+@at_each(NETWORK, turn=0)
 def test_an_unknown_outcome_is_a_202_and_never_a_failure(
     life: StandInLife,
     step: str,
@@ -440,7 +458,7 @@ def test_an_unknown_outcome_is_a_202_and_never_a_failure(
     found.has_led_to(life.settled(payment_id))
 
 
-@at_each(NETWORK)
+@at_each(NETWORK, turn=1)
 def test_the_schedule_finds_an_unknown_outcome_that_nobody_asks_for(
     life: StandInLife,
     step: str,
@@ -452,6 +470,7 @@ def test_the_schedule_finds_an_unknown_outcome_that_nobody_asks_for(
     found.has_led_to(life.settled(payment_id))
 
 
+@pytest.mark.slow
 @lives(*those_with(NETWORK))
 @pytest.mark.parametrize("fault", NO_ANSWER, ids=lambda fault: fault.name)
 def test_what_is_no_answer_of_the_gateways_is_said_to_be_unknown(
