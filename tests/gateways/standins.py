@@ -71,9 +71,18 @@ class Event(NamedTuple):
 
 
 class Network(FaultProxy):
-    """The way to a gateway; every header of an answer is kept."""
+    """The way to a gateway; every header of an answer is kept.
+
+    Attributes:
+        passed: the method and the path of every request that the gateway got.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.passed: list[tuple[str, str]] = []
 
     def _forward(self, request: Request) -> Answer:
+        self.passed.append((request.method, request.path))
         connection = http.client.HTTPConnection(self._store, timeout=30)
         try:
             connection.request(request.method, request.path, request.body, request.headers)
@@ -100,6 +109,7 @@ class StandIn:
         network: what stands before it.
         adapter: the module whose waiting times a silent network shortens.
         tries: how often its adapter sends a request before it gives up.
+        remembers_seconds: how long the gateway knows the id of every request, by its documents.
     """
 
     name = ""
@@ -108,6 +118,7 @@ class StandIn:
     takes: tuple[Money, ...] = ()
     page_seconds = hold_seconds = 0
     tries = 1
+    remembers_seconds = 0
     adapter: ModuleType
     shortened: Mapping[str, float] = {}
     handler: Callable[..., Any]
@@ -245,6 +256,7 @@ class StripeAccount(StandIn):
     )
     page_seconds, hold_seconds = DAY, 7 * DAY
     tries = 3
+    remembers_seconds = DAY
     adapter = stripe_adapter
     shortened: Mapping[str, float] = {"ANSWER_SECONDS": 0.1}
     handler = staticmethod(stripe_webhook)
@@ -339,6 +351,7 @@ class PayPalAccount(StandIn):
     )
     page_seconds, hold_seconds = 3 * 3600, 29 * DAY
     tries = 2
+    remembers_seconds = 6 * 3600
     adapter = paypal_adapter
     shortened: Mapping[str, float] = {"ANSWER_SECONDS": 0.1, "QUICK_SECONDS": 0.05}
     handler = staticmethod(paypal_webhook)

@@ -491,6 +491,27 @@ def test_what_is_no_answer_of_the_gateways_is_said_to_be_unknown(
         life.stand_in.plan()
 
 
+@at_each(NETWORK, turn=0)
+def test_what_the_gateway_may_have_forgotten_is_only_asked_about(
+    life: StandInLife, step: str
+) -> None:
+    """A first request may still be on its way: the same one again could move the money twice."""
+    repeats = gateway_of(life).repeat_seconds
+    assert HOUR < repeats < life.stand_in.remembers_seconds
+    found, payment_id = ready(life, step)
+    life.stand_in.plan(*[Fault.DROPPED_REQUEST] * 99)
+    assert life.do(found, payment_id).status == 202
+    life.stand_in.plan()
+    life.seconds_ahead += repeats + 1
+    life.stand_in.network.passed.clear()
+
+    life.do(found, payment_id)
+    life.run_schedule()
+
+    changes = [path for method, path in life.stand_in.network.passed if method == "POST"]
+    assert [path for path in changes if "oauth2" not in path] == []
+
+
 @lives(*those_with(NETWORK))
 def test_a_gateway_that_takes_longer_than_the_call_has_is_a_202(life: StandInLife) -> None:
     payment_id = life.made("manual", "AUTHORIZED")
