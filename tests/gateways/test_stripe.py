@@ -552,6 +552,25 @@ def test_a_refund_that_takes_time(shop: Shop, amount: str, status: str, learns_b
     shop.settled(payment_id)
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_refund_by_hand_of_just_what_was_released_counts(shop: Shop, is_listed: bool) -> None:
+    """Whether Stripe lists what a capture in part released, or not."""
+    payment_id = shop.held()
+    shop.capture(payment_id, amount="60")
+    if not is_listed:
+        shop.stripe._refunds.clear()
+    shop.hear()
+    assert shop.shown(payment_id)["refunds"] == []
+
+    shop.seconds_ahead = shop.stripe.ahead = 2 * HOUR
+    shop.stripe.refund_by_hand(shop.intent(payment_id), 4000)
+    shop.hear()
+
+    [refund] = shop.shown(payment_id)["refunds"]
+    assert refund["amountMinor"] == 4000
+    shop.settled(payment_id)
+
+
 def test_a_refund_by_hand_at_stripe_counts(shop: Shop) -> None:
     payment_id = shop.paid()
     shop.stripe.refund_by_hand(shop.intent(payment_id), 3000)
