@@ -49,16 +49,18 @@ HOUR = 3600
 every_gateway = lives(*STAND_INS)
 
 
-def at_each(*needed: str, turn: int | None = None) -> pytest.MarkDecorator:
+def at_each(*needed: str, turn: int | None = None, number: int = 2) -> pytest.MarkDecorator:
     """Let a test run at each gateway that has all of this, with each of its calls.
 
-    With a turn, `make test` runs every second pair, the first or the second of each two.
+    With a turn, `make test` runs one of each `number` pairs.
     """
     pairs = [(name, step) for name in those_with(*needed) for step in calls_of(STAND_INS[name])]
-    return pytest.mark.parametrize(("life", "step"), by_turns(pairs, turn), indirect=["life"])
+    return pytest.mark.parametrize(
+        ("life", "step"), by_turns(pairs, turn, number), indirect=["life"]
+    )
 
 
-def by_turns(cases: list[Any], turn: int | None, number: int = 2) -> list[Any]:
+def by_turns(cases: list[Any], turn: int | None, number: int) -> list[Any]:
     """Return the cases; those whose turn it is not are slow."""
     is_slow = [turn is not None and i % number != turn for i in range(len(cases))]
     return [
@@ -331,7 +333,7 @@ LEARN: dict[str, Callable[[StandInLife, str], object]] = {
 
 @pytest.mark.parametrize(
     ("life", "learnt_by", "capture"),
-    by_turns(list(product(those_with(PAGE, WEBHOOK), LEARN, ["automatic", "manual"])), 0),
+    by_turns(list(product(those_with(PAGE, WEBHOOK), LEARN, ["automatic", "manual"])), 0, 3),
     indirect=["life"],
 )
 def test_whoever_is_first_learns_that_the_payer_paid_and_nobody_does_it_twice(
@@ -353,7 +355,7 @@ def test_whoever_is_first_learns_that_the_payer_paid_and_nobody_does_it_twice(
 
 @pytest.mark.parametrize(
     ("life", "outcome", "learnt_by"),
-    by_turns(list(product(those_with(PAGE), ["abandon", "decline"], LEARN)), 0),
+    by_turns(list(product(those_with(PAGE), ["abandon", "decline"], LEARN)), 0, 4),
     indirect=["life"],
 )
 def test_a_payer_who_leaves_or_is_declined_may_come_back(
@@ -434,7 +436,7 @@ ANSWERS = {*SILENT, Fault.NONE, Fault.TWICE, Fault.CHANGED_ANSWER}
 NO_ANSWER = [fault for fault in Fault if fault not in ANSWERS]
 
 
-@at_each(NETWORK, turn=0)
+@at_each(NETWORK, turn=0, number=3)
 def test_an_unknown_outcome_is_a_202_and_never_a_failure(
     life: StandInLife,
     step: str,
@@ -458,7 +460,7 @@ def test_an_unknown_outcome_is_a_202_and_never_a_failure(
     found.has_led_to(life.settled(payment_id))
 
 
-@at_each(NETWORK, turn=1)
+@at_each(NETWORK, turn=1, number=3)
 def test_the_schedule_finds_an_unknown_outcome_that_nobody_asks_for(
     life: StandInLife,
     step: str,
@@ -491,7 +493,7 @@ def test_what_is_no_answer_of_the_gateways_is_said_to_be_unknown(
         life.stand_in.plan()
 
 
-@at_each(NETWORK, turn=0)
+@at_each(NETWORK, turn=2, number=8)
 def test_what_the_gateway_may_have_forgotten_is_only_asked_about(
     life: StandInLife, step: str
 ) -> None:

@@ -810,7 +810,7 @@ STEPS: dict[str, tuple[str, Callable[[Shop, str], Response], str]] = {
         "PARTIALLY_REFUNDED",
     ),
 }
-FAST = {("cancel open", Fault.DROPPED_ANSWER), ("refund in part", Fault.DROPPED_ANSWER)}
+FAST = {("start", Fault.GARBLED_ANSWER), ("refund in part", Fault.DROPPED_ANSWER)}
 FAULTS = [
     Fault.DROPPED_ANSWER,
     Fault.LATER_REQUEST,
