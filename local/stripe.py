@@ -53,6 +53,7 @@ API_VERSION = "2026-10-28.endive"
 HOLD_SECONDS = 7 * 86_400
 LONGEST_SESSION_SECONDS = 86_400
 SHORTEST_SESSION_SECONDS = 1800
+GREATEST_AMOUNT = 999_999_999_999  # in minor units, whatever the currency
 TRIES = 3
 WEBHOOK_SECONDS = 10
 
@@ -373,6 +374,9 @@ class StripeStandIn:
             message = "The `expires_at` timestamp must be 30 minutes to 24 hours from now."
             raise StripeError(400, "invalid_request_error", message, None, "expires_at")
         amount, currency = _total(given["line_items"])
+        if amount > GREATEST_AMOUNT:
+            message = f"The Checkout Session's total amount must be no more than {GREATEST_AMOUNT}"
+            raise StripeError(400, "invalid_request_error", message, "amount_too_large")
         session_id = _id("cs_test")
         data = given.get("payment_intent_data", {})
         session: Json = {
@@ -757,7 +761,7 @@ class StripeStandIn:
         for intent in self._intents.values():
             if intent["status"] == "requires_capture":
                 card = self._charges[intent["latest_charge"]]["payment_method_details"]["card"]
-                if card["capture_before"] <= now:
+                if card.get("capture_before", now + 1) <= now:
                     self._cancel(intent, "automatic")
 
     def _move(self, kind: str, intent: str, amount: int) -> None:

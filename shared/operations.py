@@ -18,6 +18,7 @@ from shared.api.log import count, gauge
 from shared.errors import (
     GatewayKeysRefused,
     GatewayUnavailable,
+    OperationUnderWay,
     PaymentApiError,
     PaymentNotFound,
     StatusConflict,
@@ -174,7 +175,10 @@ class Operations:
         """Take a payment further whose payer has agreed to it: at some gateways, this moves it."""
         if (payment.next_action or {}).get("type") != AGREED or payment.operation:
             return payment
-        outcome = self.run(payment, confirm)
+        try:
+            outcome = self.run(payment, confirm)
+        except (OperationUnderWay, StatusConflict):  # a cancel was first
+            return payment
         if not outcome.is_known:
             raise GatewayUnavailable
         return outcome.payment

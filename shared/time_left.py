@@ -8,6 +8,9 @@ from contextvars import ContextVar
 from math import inf
 from time import monotonic, time
 
+SPARE_SECONDS = 1.0
+"""How much of the time is kept for the store: what a gateway answered, or did not, is written."""
+
 _ends: ContextVar[tuple[float, float]] = ContextVar("ends", default=(inf, inf))
 
 
@@ -17,6 +20,6 @@ def give(seconds: float) -> None:
 
 
 def time_left() -> float:
-    """Return the seconds that are left; less than zero where the time is up."""
+    """Return the seconds that a gateway may take; less than zero where the time is up."""
     steady, wall = _ends.get()
-    return min(steady - monotonic(), wall - time())
+    return min(steady - monotonic(), wall - time()) - SPARE_SECONDS

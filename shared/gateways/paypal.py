@@ -48,7 +48,7 @@ Json = Mapping[str, Any]
 
 LIVE_URL = "https://api-m.paypal.com"
 CONNECT_SECONDS = 1.0
-ANSWER_SECONDS = 3.0
+ANSWER_SECONDS = 6.0
 
 QUICK_SECONDS = 1.0
 """A request that failed so soon is sent once more under the same id: there is time for it."""
@@ -70,6 +70,7 @@ ALREADY = {
     "CAPTURE_FULLY_REFUNDED",
     "DUPLICATE_INVOICE_ID",
 }
+NO_ROOM = {"CAPTURE_FULLY_REFUNDED", "REFUND_AMOUNT_EXCEEDED"}
 BUSY = "PREVIOUS_REQUEST_IN_PROGRESS"
 NOT_APPROVED = "ORDER_NOT_APPROVED"
 
@@ -301,9 +302,10 @@ class PayPal(Gateway):
         """
         facts = self.fetch(payment)
         is_answer = refusal.issue not in ALREADY and refusal.status != 404
-        if operation.kind == "refund" and refusal.issue == "CAPTURE_FULLY_REFUNDED":
+        if operation.amount_minor and refusal.issue in NO_ROOM:
             done = [each for each in facts.refunds if each.status != "FAILED"]
-            is_answer = sum(each.amount_minor for each in done) >= facts.captured_minor
+            taken = sum(each.amount_minor for each in done)
+            is_answer = taken + operation.amount_minor > facts.captured_minor
             is_answer &= all(each.refund_id != operation.refund_id for each in done)
         if not is_answer:
             return facts
@@ -564,7 +566,7 @@ def _custom_id_of_parent(resource: Json) -> str | None:
     related = (resource.get("supplementary_data") or {}).get("related_ids") or {}
     up = _CAPTURE_LINK.search(_link(resource, "up") or "")
     capture_id = related.get("capture_id") or (up and up[1])
-    with suppress(Refused):
+    with suppress(Refused, _Forbidden):  # nobody's, or another account's
         if _is_id(related.get("order_id")):
             order = _get(f"/v2/checkout/orders/{related['order_id']}")
             return str(order["purchase_units"][0].get("custom_id"))
@@ -587,6 +589,10 @@ class _Token(NamedTuple):
     client: tuple[str, str]
     text: str
     until: float
+
+
+class _Forbidden(GatewayKeysRefused):
+    """The keys do not allow this: they lack a permission, or it is another account's."""
 
 
 class _Client:
@@ -619,7 +625,7 @@ class _Client:
                 break
             refused = token.text
         if status in (401, 403):
-            raise GatewayKeysRefused
+            raise GatewayKeysRefused if status == 401 else _Forbidden
         if status >= 400:
             if "name" not in answer:  # somebody else's: a proxy's, a firewall's
                 raise GatewayUnavailable

@@ -24,7 +24,7 @@ from shared.gateways import keys
 from shared.gateways.pages import way_back
 from shared.gateways.port import Gateway
 from shared.payments import ids, lifecycle
-from shared.payments.clock import later, seconds_between
+from shared.payments.clock import later, now, seconds_between
 from shared.payments.facts import Facts, RefundFacts
 from shared.payments.payment import Operation, Payment
 from shared.time_left import time_left
@@ -356,11 +356,14 @@ def _refunds(payment: Payment, intent: Json) -> Iterator[RefundFacts]:
     about = {"payment_intent": intent["id"], "limit": 100}
     found = _listed(lambda client: client.v1.refunds.list(about))  # type: ignore[arg-type]
     found.sort(key=lambda each: each["created"])
-    # What a capture in part releases is a refund at Stripe, the first one; no money came back.
+    # What a capture in part releases is a refund at Stripe, made with it; no money came back.
     released = intent["amount"] - intent["amount_received"]
+    changes = (each.at for each in payment.history if each.status in lifecycle.PAID)
+    captured_at = seconds_between(EPOCH, next(changes, now()))
     for refund in found:
         own_id = (refund.get("metadata") or {}).get("refundId")
-        if released and not own_id and refund["amount"] == released:
+        is_old = refund["created"] <= captured_at + SKEW_SECONDS
+        if is_old and not own_id and released and refund["amount"] == released:
             released = 0
             continue
         status = _REFUNDS.get(refund["status"], "PENDING")

@@ -13,6 +13,8 @@ FIRST_LOOK_SECONDS = 30
 LOOK_AGAIN_SECONDS = 60
 """How soon a gateway is asked for the outcome of what it said is still going on."""
 
+_WAITING = (lifecycle.PROCESSING, lifecycle.REQUIRES_ACTION, lifecycle.AUTHORIZED)
+
 
 @dataclass(frozen=True)
 class RefundFacts:
@@ -125,10 +127,11 @@ def _due_at(payment: Payment) -> str | None:
     if payment.operation:
         return later(payment.operation.since, FIRST_LOOK_SECONDS)
     is_refunding = any(refund.status == "PENDING" for refund in payment.refunds)
-    if is_refunding or payment.status in (lifecycle.PROCESSING, lifecycle.REQUIRES_ACTION):
-        return later(payment.updated_at, LOOK_AGAIN_SECONDS)
-    if payment.status == lifecycle.AUTHORIZED and payment.authorized_until:
+    if payment.status == lifecycle.AUTHORIZED and payment.authorized_until and not is_refunding:
         return later(payment.authorized_until, LOOK_AGAIN_SECONDS)
+    # A hold whose end is not known may end at any time.
+    if is_refunding or payment.status in _WAITING:
+        return later(payment.updated_at, LOOK_AGAIN_SECONDS)
     return None
 
 

@@ -17,12 +17,14 @@ class Limits(NamedTuple):
             must be 0.
         least: the least amount, in minor units of ISO 4217.
         most: the greatest, in the same.
+        greatest: the same for a currency that has another.
     """
 
     currencies: frozenset[str]
     decimals: Mapping[str, int]
     least: Mapping[str, int]
     most: int
+    greatest: Mapping[str, int]
 
 
 _STRIPE = """
@@ -58,7 +60,8 @@ LIMITS: Mapping[str, Limits] = {
             "PLN": 200,
             "SEK": 300,
         },
-        most=999_999_999_999,
+        most=999_999_999_999,  # twelve digits there
+        greatest=dict.fromkeys(("ISK", "UGX"), 9_999_999_999),
     ),
     # PayPal's REST reference, "Currency codes".
     "paypal": Limits(
@@ -66,6 +69,7 @@ LIMITS: Mapping[str, Limits] = {
         decimals={"HUF": 0, "JPY": 0, "TWD": 0},
         least={},
         most=10**15 - 1,
+        greatest={},
     ),
 }
 
@@ -84,7 +88,7 @@ def check(payment: Payment) -> None:
         known = ", ".join(sorted(limits.currencies))
         raise InvalidRequest(FieldError("currency", f"must be one that {gateway} takes: {known}"))
     check_decimals(payment, amount_minor)
-    least, most = limits.least.get(currency, 1), limits.most
+    least, most = limits.least.get(currency, 1), limits.greatest.get(currency, limits.most)
     if not least <= amount_minor <= most:
         word, bound = ("least", least) if amount_minor < least else ("most", most)
         shown = to_major(bound, payment.decimals)

@@ -4,6 +4,7 @@ Whatever happens on the way, the payment and the ledger agree to the last minor 
 happened twice.
 """
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -240,53 +241,6 @@ def test_the_payers_browser_comes_back_with_the_payments_id(paypal_shop: Shop) -
     assert query["paymentId"] == [payment_id]
 
 
-def test_the_client_confirms_after_the_payer_approved(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.approved()
-
-    payment = paypal_shop.confirm(payment_id)
-
-    assert payment.status == 200
-    assert payment.json["status"] == "CAPTURED"
-    assert payment.json["amountCapturedMinor"] == 10000
-    assert payment.json["nextAction"] is None
-    assert paypal_shop.moved(payment_id) == {"capture": 10000}
-    paypal_shop.hear_all()
-    paypal_shop.agree(payment_id)
-    assert paypal_shop.confirm(payment_id).headers["Idempotent-Replayed"] == "true"
-
-
-def test_the_webhook_comes_before_the_client(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.approved()
-
-    paypal_shop.hear_all()
-
-    assert paypal_shop.get(payment_id)["status"] == "CAPTURED"
-    assert paypal_shop.confirm(payment_id).headers["Idempotent-Replayed"] == "true"
-    assert paypal_shop.asked("/capture") == 1
-    paypal_shop.agree(payment_id)
-
-
-def test_the_schedule_alone_takes_the_money(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.approved()
-
-    paypal_shop.sweep()
-
-    assert paypal_shop.get(payment_id)["status"] == "CAPTURED"
-    paypal_shop.agree(payment_id)
-
-
-def test_a_confirm_before_the_payer_acted_moves_nothing(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.started()
-
-    payment = paypal_shop.confirm(payment_id)
-
-    assert payment.status == 200
-    assert payment.json["status"] == "REQUIRES_ACTION"
-    assert payment.json["nextAction"]["type"] == "redirect"
-    assert paypal_shop.asked("/capture") == 0
-    paypal_shop.agree(payment_id)
-
-
 def test_a_payer_who_abandons_may_come_back(paypal_shop: Shop) -> None:
     payment_id = paypal_shop.started()
 
@@ -497,43 +451,6 @@ def test_an_order_that_paypal_refuses_moves_nothing_and_may_be_tried_again(
 # --- Holding money ---
 
 
-def test_held_money_is_captured_in_full(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid(capture="manual")
-    payment = paypal_shop.get(payment_id)
-    assert payment["status"] == "AUTHORIZED"
-    assert payment["authorizedUntil"] > payment["updatedAt"]
-    assert paypal_shop.moved(payment_id) == {"hold": 10000}
-
-    captured = paypal_shop.office.do("capture", payment_id)
-
-    assert captured.status == 200
-    assert captured.json["status"] == "CAPTURED"
-    assert paypal_shop.moved(payment_id) == {"hold": 10000, "capture": 10000}
-    paypal_shop.hear_all()
-    paypal_shop.agree(payment_id)
-
-
-def test_a_part_is_captured_and_the_rest_released(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid(capture="manual")
-
-    captured = paypal_shop.office.do("capture", payment_id, {"amount": "60.50"})
-
-    assert captured.json["amountCapturedMinor"] == 6050
-    assert paypal_shop.moved(payment_id) == {"hold": 10000, "capture": 6050, "release": 3950}
-    again = paypal_shop.office.do("capture", payment_id, {"amount": "60.50"})
-    assert again.headers["Idempotent-Replayed"] == "true"
-    assert paypal_shop.office.do("capture", payment_id, {"amount": 39}).status == 409
-    paypal_shop.hear_all()
-    paypal_shop.agree(payment_id)
-
-
-def test_more_than_is_held_is_not_captured_though_paypal_would(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid(capture="manual")
-
-    assert paypal_shop.office.do("capture", payment_id, {"amount": 110}).status == 400
-    assert paypal_shop.asked("/capture") == 0
-
-
 def test_a_declined_capture_of_held_money_is_a_conflict(paypal_shop: Shop) -> None:
     payment_id = paypal_shop.paid(capture="manual")
     paypal_shop.paypal.capture_outcome = "DECLINED"
@@ -561,26 +478,6 @@ def test_a_capture_of_held_money_that_is_pending_is_answered_later(paypal_shop: 
     paypal_shop.agree(payment_id)
 
 
-def test_held_money_that_is_never_captured_expires(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid(capture="manual")
-
-    paypal_shop.sweep(30 * DAY)
-
-    assert paypal_shop.get(payment_id)["status"] == "EXPIRED"
-    paypal_shop.agree(payment_id)
-
-
-def test_a_capture_after_the_authorization_ran_out_is_refused(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid(capture="manual")
-    paypal_shop.paypal.seconds_ahead += 30 * DAY
-
-    refused = paypal_shop.office.do("capture", payment_id)
-
-    assert refused.status == 409
-    assert paypal_shop.get(payment_id)["status"] == "EXPIRED"
-    paypal_shop.agree(payment_id)
-
-
 def test_an_authorization_that_is_voided_at_paypal_is_canceled(paypal_shop: Shop) -> None:
     payment_id = paypal_shop.paid(capture="manual")
 
@@ -592,16 +489,6 @@ def test_an_authorization_that_is_voided_at_paypal_is_canceled(paypal_shop: Shop
 
 
 # --- Canceling ---
-
-
-def test_a_payment_is_canceled_before_its_approval(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.started()
-
-    canceled = paypal_shop.alice.do("cancel", payment_id, {"reason": "Changed my mind"})
-
-    assert canceled.status == 200
-    assert canceled.json["status"] == "CANCELED"
-    paypal_shop.agree(payment_id)
 
 
 @pytest.mark.parametrize("capture", ["automatic", "manual"])
@@ -624,18 +511,6 @@ def test_a_canceled_payment_is_never_captured_though_the_payer_approved(
     assert payment["status"] == "CANCELED"
     assert payment["nextAction"] is None
     assert paypal_shop.moved(payment_id) == {}
-    paypal_shop.agree(payment_id)
-
-
-def test_held_money_is_released(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid(capture="manual")
-
-    canceled = paypal_shop.office.do("cancel", payment_id)
-
-    assert canceled.status == 200
-    assert paypal_shop.moved(payment_id) == {"hold": 10000, "release": 10000}
-    paypal_shop.hear_all()
-    assert paypal_shop.get(payment_id)["status"] == "CANCELED"
     paypal_shop.agree(payment_id)
 
 
@@ -673,13 +548,6 @@ def test_refunds_in_full_and_in_part(paypal_shop: Shop) -> None:
     paypal_shop.agree(payment_id)
 
 
-def test_more_than_was_captured_is_not_refunded(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid()
-
-    assert paypal_shop.refund(payment_id, amount="100.01").status == 400
-    assert paypal_shop.asked("/refund") == 0
-
-
 @pytest.mark.parametrize("by", ["webhook", "schedule"])
 def test_a_refund_that_takes_time_is_pending_and_then_done(paypal_shop: Shop, by: str) -> None:
     paypal_shop.paypal.refund_outcome = "PENDING"
@@ -709,46 +577,6 @@ def test_a_refund_that_fails_later_gives_its_amount_back(paypal_shop: Shop, by: 
     assert payment["refunds"][0]["status"] == "FAILED"
     paypal_shop.paypal.refund_outcome = "COMPLETED"
     assert paypal_shop.refund(payment_id, "r-2").json["status"] == "SUCCEEDED"
-    paypal_shop.agree(payment_id)
-
-
-def test_a_refund_that_came_back_after_it_was_done(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid()
-    paypal_shop.refund(payment_id)
-    paypal_shop.paypal.events.clear()
-
-    paypal_shop.paypal.fail_refunds(payment_id)
-    paypal_shop.hear_all()
-
-    assert paypal_shop.get(payment_id)["status"] == "CAPTURED"
-    paypal_shop.agree(payment_id)
-
-
-def test_a_refund_made_at_paypal_is_told_and_counted(paypal_shop: Shop) -> None:
-    payment_id = paypal_shop.paid()
-    paypal_shop.paypal.refund_by_hand(payment_id, "30.00")
-
-    paypal_shop.hear_all()
-
-    payment = paypal_shop.get(payment_id)
-    assert payment["amountRefundedMinor"] == 3000
-    assert paypal_shop.refund(payment_id, amount=71).status == 400
-    paypal_shop.agree(payment_id)
-
-
-@pytest.mark.parametrize(("value", "status"), [("100.00", "REFUNDED"), ("70.00", None)])
-def test_a_refund_that_somebody_made_at_paypal_first_fails(
-    paypal_shop: Shop, value: str, status: str | None
-) -> None:
-    payment_id = paypal_shop.paid()
-    paypal_shop.paypal.refund_by_hand(payment_id, value)
-
-    refund = paypal_shop.refund(payment_id, amount=40)
-
-    assert refund.json["status"] == "FAILED"
-    assert refund.json["error"]
-    payment = paypal_shop.get(payment_id)
-    assert payment["status"] == status or "PARTIALLY_REFUNDED"
     paypal_shop.agree(payment_id)
 
 
@@ -861,34 +689,16 @@ def test_other_peoples_events_are_taken_and_left_alone(
     assert paypal_shop.hear(paypal_shop.paypal.sign(body)).status == 204
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_events_come_twice_and_in_any_order(paypal_shop: Shop, order: int) -> None:
-    payment_id = paypal_shop.approved(capture="manual")
-    paypal_shop.hear(paypal_shop.paypal.events[0])
-    paypal_shop.office.do("capture", payment_id, {"amount": 80})
-    paypal_shop.refund(payment_id, amount=30)
-    paypal_shop.paypal.events = [*paypal_shop.paypal.events, *paypal_shop.paypal.events][::order]
-    version = paypal_shop.get(payment_id)["version"]
-
-    paypal_shop.hear_all()
-
-    payment = paypal_shop.get(payment_id)
-    assert payment["status"] == "PARTIALLY_REFUNDED"
-    assert payment["version"] <= version + 1
-    assert paypal_shop.moved(payment_id)["refund"] == 3000
-    paypal_shop.agree(payment_id)
-
-
-def test_an_event_that_cannot_be_applied_is_sent_again(
-    paypal_shop: Shop, approval: tuple[str, Event], monkeypatch: pytest.MonkeyPatch
+def test_an_event_about_what_another_account_has_is_none_of_ours(
+    paypal_shop: Shop, logs: io.StringIO
 ) -> None:
-    payment_id, event = approval
-    url = paypal_shop.keys["url"]
-    paypal_shop.keys["url"] = "http://127.0.0.1:9"
-    assert paypal_shop.hear(event).status == 503
-    paypal_shop.keys["url"] = url
-    assert paypal_shop.hear(event).status == 204
-    assert paypal_shop.get(payment_id)["status"] == "CAPTURED"
+    order_id = "5O190127TN364715T"
+    resource = {"supplementary_data": {"related_ids": {"order_id": order_id}}}
+    body = json.dumps({"event_type": "PAYMENT.CAPTURE.COMPLETED", "resource": resource}).encode()
+    paypal_shop.paypal.refuse(order_id, 403, "PERMISSION_DENIED")
+
+    assert paypal_shop.hear(paypal_shop.paypal.sign(body)).status == 204
+    assert "GatewayFailures" not in logs.getvalue()
 
 
 @pytest.mark.parametrize("mode", ["once", "twice", "late", "reversed", "never"])
@@ -1085,9 +895,15 @@ def test_what_may_pass_is_asked_for_again(paypal_shop: Shop, status: int, issue:
     paypal_shop.agree(payment_id)
 
 
-def test_a_duplicate_means_that_paypal_is_asked_what_happened(paypal_shop: Shop) -> None:
+@pytest.mark.parametrize(
+    "issue", ["DUPLICATE_INVOICE_ID", "CAPTURE_FULLY_REFUNDED", "REFUND_AMOUNT_EXCEEDED"]
+)
+def test_a_refund_that_may_have_been_made_by_an_earlier_try_is_not_said_to_have_failed(
+    paypal_shop: Shop, issue: str
+) -> None:
+    """PayPal says that there is no room for it, and lists no refund that takes the room."""
     payment_id = paypal_shop.paid()
-    paypal_shop.paypal.refuse("/refund", 422, "DUPLICATE_INVOICE_ID")
+    paypal_shop.paypal.refuse("/refund", 422, issue)
 
     assert paypal_shop.refund(payment_id).status == 202
     paypal_shop.sweep()
@@ -1192,8 +1008,9 @@ def test_what_is_no_answer_of_paypals_leaves_the_outcome_open(
 
 # --- Faults ---
 
-FAULTS = [Fault.DROPPED_ANSWER]
-SLOW = [
+FAST = {("capture in part", Fault.DROPPED_ANSWER), ("webhook", Fault.DROPPED_ANSWER)}
+FAULTS = [
+    Fault.DROPPED_ANSWER,
     *(Fault.DROPPED_REQUEST, Fault.ERROR_AFTER, Fault.SILENCE_AFTER),
     *(Fault.SILENCE, Fault.LATE_REQUEST, Fault.LATER_REQUEST, Fault.TWICE, Fault.CUT_ANSWER),
     *(Fault.GARBLED_ANSWER, Fault.EMPTY_ANSWER, Fault.FOREIGN_ANSWER, Fault.FOREIGN_REFUSAL),
@@ -1245,11 +1062,17 @@ def paypal_faults(paypal_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterato
     proxy.close()
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize(
-    "fault",
-    [*FAULTS, *(pytest.param(fault, marks=pytest.mark.slow) for fault in SLOW)],
-    ids=lambda fault: fault.name.lower(),
+    ("scenario", "fault"),
+    [
+        pytest.param(
+            *(scenario, fault),
+            id=f"{scenario}-{fault.name.lower()}",
+            marks=[pytest.mark.slow] * ((scenario, fault) not in FAST),
+        )
+        for scenario in SCENARIOS
+        for fault in FAULTS
+    ],
 )
 def test_a_fault_at_any_request_leaves_payment_and_ledger_in_agreement(
     paypal_shop: Shop,
@@ -1276,7 +1099,10 @@ def test_a_silence_is_not_waited_for_twice(
     faulty(paypal_shop, paypal_faults, SCENARIOS["pay"], [Fault.SILENCE_AFTER])
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    ["hold", *(pytest.param(each, marks=pytest.mark.slow) for each in SCENARIOS if each != "hold")],
+)
 def test_a_fault_that_passes_at_once_is_not_noticed(
     paypal_shop: Shop, paypal_faults: FaultProxy, scenario: str
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from shared.payments import clock
 from shared.store import dynamodb
 from shared.store import items as store_items
 from shared.store import payments as store_payments
-from tests.conftest import Client, assert_no_secret, forget
+from tests.conftest import assert_no_secret, forget
+from tests.gateways.standins import STAND_INS, take_keys
 from tests.integration.conftest import store_url, table  # noqa: F401
 from tests.reliability.gateway import Scripted, ScriptedGateway
-from tests.reliability.life import Life
+from tests.reliability.life import Life, StandInLife
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
 from tests.reliability.worker import Worker, shifted
 
@@ -124,12 +126,6 @@ def environment(network: Network) -> dict[str, str]:
 
 
 @pytest.fixture
-def life_environment(environment: dict[str, str], gateway: ScriptedGateway) -> dict[str, str]:
-    """Return the same, with the scripted gateway."""
-    return {**environment, "GATEWAY_URL": gateway.url}
-
-
-@pytest.fixture
 def gateway(network: Network) -> Iterator[ScriptedGateway]:
     """Return a gateway that fails on purpose."""
     gateway = ScriptedGateway()
@@ -147,21 +143,36 @@ def adapter(gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch) -> Script
     return adapter
 
 
+def lives(*names: str) -> pytest.MarkDecorator:
+    """Let a test have a life at each of these gateways."""
+    return pytest.mark.parametrize("life", names, indirect=True)
+
+
 @pytest.fixture
-def life(  # noqa: PLR0917
+def life(
+    request: pytest.FixtureRequest,
     network: Network,
-    gateway: ScriptedGateway,
-    adapter: Scripted,
     table: tuple[Any, str],  # noqa: F811
-    alice: Client,
-    office: Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Life]:
-    """Return a life of payments, with a clock that can be put on."""
-    life = Life(network, gateway, adapter, alice, office, table)
-    for module in (store_items, store_payments):
-        monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
-
-    monkeypatch.setattr(clock, "datetime", shifted(lambda: life.seconds_ahead))
-    yield life
-    life.delete()
+    """Return a life of payments, with a clock that can be put on: at the scripted gateway, or at
+    the stand-in that the test names."""
+    alice, office = (request.getfixturevalue(name) for name in ("alice", "office"))
+    name = getattr(request, "param", "scripted")
+    with ExitStack() as stack:
+        if name == "scripted":
+            gateway = request.getfixturevalue("gateway")
+            adapter = request.getfixturevalue("adapter")
+            life = Life(network, gateway, adapter, alice, office, table)
+        else:
+            stand_in = STAND_INS[name]()
+            stack.enter_context(stand_in.served())
+            life = StandInLife(network, stand_in, alice, office, table)
+            take_keys({name: stand_in.keys}, monkeypatch.setattr)
+            monkeypatch.setenv("GATEWAYS", ",".join(dict.fromkeys(("manual", name))))
+            forget()
+        for module in (store_items, store_payments):
+            monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
+        monkeypatch.setattr(clock, "datetime", shifted(lambda: life.seconds_ahead))
+        yield life
+        life.delete()

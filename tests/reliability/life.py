@@ -1,7 +1,11 @@
-"""The life of payments at the scripted gateway: calls, repeated as the docs say, and sweeps."""
+"""The life of payments at a gateway: calls, repeated as the docs say, and sweeps.
 
+`Life` is at the scripted gateway, `StandInLife` at the stand-ins of those that ship.
+"""
+
+import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -10,16 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from settle_payments.app import handler as settle_payments
 from shared.errors import StoreUnavailable
 from shared.payments.lifecycle import MOVES
-from shared.payments.payment import Payment, new_payment
+from shared.payments.payment import AGREED, Payment, new_payment
 from shared.store.payments import payments
 from shared.wiring import operations
-from tests.conftest import Client, Context, Response
+from tests.conftest import Client, Context, Response, call, proxy_event
+from tests.gateways.standins import PAGE, Event, StandIn
 from tests.reliability.gateway import Account, Scripted, ScriptedGateway
+from update_payment.app import handler as update_payment
 
 if TYPE_CHECKING:
     from tests.reliability.conftest import Network
-
-SWEEP_SECONDS = 3600
 
 
 class Call(NamedTuple):
@@ -60,7 +64,23 @@ CALLS = {
         "refund", {"amount": 40}, "automatic", "CAPTURED", "PARTIALLY_REFUNDED", 10000, 4000
     ),
 }
+# Where a payer acts on the gateway's page. APPROVED: the payer has paid, and nobody has looked yet.
+PAGE_CALLS = {
+    "start": Call("confirm", {}, "automatic", "PENDING", "REQUIRES_ACTION", 0),
+    "confirm": Call("confirm", {}, "automatic", "APPROVED", "CAPTURED", 10000),
+    "authorize": Call("confirm", {}, "manual", "APPROVED", "AUTHORIZED", 0),
+    "cancel open": Call("cancel", {}, "manual", "REQUIRES_ACTION", "CANCELED", 0),
+    **{name: call for name, call in CALLS.items() if call.before != "PENDING"},
+}
 KEY = {"Idempotency-Key": "r-1"}
+
+
+def calls_of(stand_in: "StandIn | type[StandIn]") -> Mapping[str, Call]:
+    """Return the calls that move a payment on at a gateway that ships."""
+    start = PAGE_CALLS["start"]._replace(status=stand_in.started)
+    has_page = PAGE in stand_in.has
+    others = {n: c for n, c in PAGE_CALLS.items() if has_page or c.before != "APPROVED"}
+    return {**others, "start": start}
 
 
 class Life:
@@ -68,7 +88,15 @@ class Life:
 
     Attributes:
         seconds_ahead: how far the functions' clock is ahead.
+        name: as a payment names the gateway.
+        begun: the status in which a confirm takes the money.
+        sweep_seconds: how much time passes until the schedule is looked at.
     """
+
+    name = "scripted"
+    begun = "PENDING"
+    calls: Mapping[str, Call] = CALLS
+    sweep_seconds = 3600
 
     def __init__(  # noqa: PLR0917
         self,
@@ -125,8 +153,8 @@ class Life:
         return self.office.do("refund", payment_id, body, {"Idempotency-Key": key})
 
     def sweep(self) -> None:
-        """Let an hour pass, and the schedule run."""
-        self.seconds_ahead += SWEEP_SECONDS
+        """Let time pass, an hour or less, and the schedule run."""
+        self.seconds_ahead += self.sweep_seconds
         self.run_schedule()
 
     def run_schedule(self) -> None:
@@ -153,6 +181,15 @@ class Life:
             self.gateway.finish()
             self.sweep()
         raise AssertionError("the fault has long passed, and there is still no answer")
+
+    def environment(self) -> dict[str, str]:
+        """Return what a worker is told of the gateway."""
+        return {"GATEWAY_URL": self.gateway.url}
+
+    def captures(self, payment_id: str) -> int:
+        """Return how many captures the gateway's ledger has."""
+        account = self.gateway.accounts.get(payment_id)
+        return sum(kind == "capture" for _, kind, _ in account.effects) if account else 0
 
     def settled(self, payment_id: str) -> Payment:
         """Return the payment after all that was under way, held against the gateway's ledger."""
@@ -198,3 +235,140 @@ class Life:
         assert account.refunded <= sum(captures)
         refunds = [amount for _, kind, amount in account.effects if kind == "refund"]
         assert len(refunds) == len(account.refunds)
+
+
+class StandInLife(Life):
+    """The same at the stand-in of a gateway that ships; every payment goes through the API."""
+
+    begun = "APPROVED"
+    sweep_seconds = 700  # more than the longest pause, less than an order waits at PayPal
+
+    def __init__(
+        self,
+        network: "Network",
+        gateway: StandIn,
+        alice: Client,
+        office: Client,
+        table: tuple[Any, str],
+    ) -> None:
+        self._ahead = 0.0
+        self.stand_in = gateway
+        super().__init__(network, gateway, None, alice, office, table)  # type: ignore[arg-type]
+
+    @property
+    def calls(self) -> Mapping[str, Call]:  # type: ignore[override]
+        return calls_of(self.stand_in)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.stand_in.name
+
+    @property
+    def seconds_ahead(self) -> float:  # type: ignore[override]
+        return self._ahead
+
+    @seconds_ahead.setter
+    def seconds_ahead(self, seconds: float) -> None:
+        self._ahead = seconds
+        self.stand_in.put_on(seconds)
+
+    def made(
+        self,
+        capture: str = "automatic",
+        status: str = "PENDING",
+        amount: object = 100,
+        currency: str = "USD",
+        **fields: object,
+    ) -> str:
+        body = {"amount": amount, "currency": currency, "gateway": self.name, "capture": capture}
+        if PAGE in self.stand_in.has:
+            body["returnUrl"] = "https://shop.example/back?cart=7"
+        created = self.alice.create({**body, **fields})
+        assert created.status == 201, created.text
+        payment_id: str = created.json["paymentId"]
+        self.payment_ids.append(payment_id)
+        if status != "PENDING":
+            started = self.alice.do("confirm", payment_id)
+            assert started.json["status"] == self.stand_in.started, started.text
+        if status in ("APPROVED", "AUTHORIZED", "CAPTURED"):
+            self.pay(payment_id)
+        if status in ("AUTHORIZED", "CAPTURED"):
+            self.bring_to(payment_id, status)
+        return payment_id
+
+    def bring_to(self, payment_id: str, status: str) -> None:
+        """Let the money be held or taken, after the payer agreed."""
+        if PAGE in self.stand_in.has:
+            response = self.alice.do("confirm", payment_id)
+        else:
+            event = self.office.event(payment_id, {"status": status})
+            response = call(update_payment, event)
+        assert response.json["status"] == status, response.text
+
+    def pay(self, payment_id: str, outcome: str = "pay") -> str | None:
+        """Let the payer act on the gateway's page, if it has one; return where they go next."""
+        if PAGE not in self.stand_in.has:
+            return None
+        return self.stand_in.pay(self.kept(payment_id), outcome)
+
+    def hear(self, events: Sequence[Event]) -> list[int]:
+        """Send events as webhooks; return the statuses of the answers."""
+        return [self._webhook(each).status for each in events]
+
+    def _webhook(self, sent: Event) -> Response:
+        event = proxy_event(f"{self.name}_webhook")
+        event["multiValueHeaders"] |= {name: [value] for name, value in sent.headers.items()}
+        event["body"] = sent.body.decode()
+        return call(self.stand_in.handler, event)
+
+    def webhook(self, payment_id: str) -> None:
+        operations().hear(payment_id, self.name)
+
+    def environment(self) -> dict[str, str]:
+        keys = json.dumps({self.name: self.stand_in.keys})
+        return {"GATEWAYS": f"manual,{self.name}", "GATEWAY_KEYS": keys}
+
+    def captures(self, payment_id: str) -> int:
+        return self.stand_in.books(self.kept(payment_id)).number("capture")
+
+    def settled(self, payment_id: str) -> Payment:
+        self.network.plan()
+        self.stand_in.plan()
+        self.stand_in.finish()
+        payment = self.kept(payment_id)
+        for _ in range(8):
+            if not payment.due_at:
+                break
+            self.sweep()
+            payment = self.kept(payment_id)
+            if self._waits_for_somebody(payment):
+                break
+        assert payment.status != "PROCESSING" or not payment.due_at
+        self.agree(payment)
+        return payment
+
+    @staticmethod
+    def _waits_for_somebody(payment: Payment) -> bool:
+        """Tell whether the next step is the payer's, or the back office's."""
+        is_agreed = (payment.next_action or {}).get("type") == AGREED
+        is_refunding = any(each.status == "PENDING" for each in payment.refunds)
+        is_theirs = payment.status in ("REQUIRES_ACTION", "AUTHORIZED")
+        return is_theirs and not (payment.operation or is_agreed or is_refunding)
+
+    def agree(self, payment: Payment) -> None:
+        assert payment.operation is None
+        statuses = [change.status for change in payment.history]
+        assert all(becomes(*pair) for pair in pairwise(statuses)), statuses
+        books = self.stand_in.books(payment)
+        sums = books.sums
+        assert payment.captured_minor == sums["capture"]
+        given_back = [each.amount_minor for each in payment.refunds if each.status != "FAILED"]
+        assert sum(given_back) == sums["refund"]
+        assert sum(given_back) <= payment.captured_minor
+        if "hold" in sums:
+            held = sums["hold"] - sums["release"] - sums["capture"]
+            assert held == (payment.amount_minor if payment.status == "AUTHORIZED" else 0)
+        for kind in ("hold", "capture", "release"):
+            assert books.number(kind) <= 1, books.moves
+        twice = [each for each, times in books.moves.items() if each[1] and times > 1]
+        assert not twice, books.moves

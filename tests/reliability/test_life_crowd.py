@@ -5,12 +5,14 @@ The schedule runs in each of the processes meanwhile, and everything under way i
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
 
 from tests.conftest import Response
-from tests.reliability.gateway import ScriptedGateway, Trouble
+from tests.gateways.standins import NETWORK, those_with
+from tests.reliability.gateway import Trouble
 from tests.reliability.life import CALLS, Life
 from tests.reliability.proxy import Fault
 from tests.reliability.test_crowd import at_once  # noqa: F401
@@ -23,19 +25,31 @@ TROUBLES: list[Trouble] = [
     *(Fault.DROPPED_ANSWER, Fault.NONE, Fault.ERROR, Fault.TWICE),
     *(Fault.ERROR_AFTER, Fault.NONE, Fault.GARBLED_ANSWER),
 ]
-crowds = pytest.mark.parametrize(
-    "times", [2, pytest.param(12, marks=pytest.mark.slow)], ids=lambda times: f"times {times}"
-)
-quiet_or_not = pytest.mark.parametrize("troubles", [[], TROUBLES], ids=["quiet", "troubles"])
+
+
+def crowds(*, with_troubles_at: str) -> pytest.MarkDecorator:
+    """Let a test run at each gateway, quiet and with one that fails.
+
+    `make test` runs the small crowds at the scripted gateway, and one at a gateway that ships.
+    """
+    cases = []
+    for name in ("scripted", *those_with(NETWORK)):
+        for times, (kind, troubles) in product((2, 12), (("quiet", []), ("troubles", TROUBLES))):
+            is_fast = times == 2 and (
+                name == "scripted" or (name, troubles) == (with_troubles_at, TROUBLES)
+            )
+            marks = () if is_fast else pytest.mark.slow
+            case_id = f"{name} {kind} times {times}"
+            cases.append(pytest.param(name, troubles, times, id=case_id, marks=marks))
+    return pytest.mark.parametrize(("life", "troubles", "times"), cases, indirect=["life"])
 
 
 @pytest.fixture
-def environment(environment: dict[str, str], gateway: ScriptedGateway) -> dict[str, str]:
-    return {**environment, "GATEWAY_URL": gateway.url, "LOOKS_AT_ONCE": "1"}
+def environment(environment: dict[str, str], life: Life) -> dict[str, str]:
+    return {**environment, **life.environment(), "LOOKS_AT_ONCE": "1"}
 
 
-@crowds
-@quiet_or_not
+@crowds(with_troubles_at="paypal")
 def test_one_of_captures_and_cancels_wins(
     life: Life,
     at_once: AtOnce,  # noqa: F811
@@ -62,8 +76,7 @@ def test_one_of_captures_and_cancels_wins(
     assert again == {name: 200 if name == winner else 409 for name in names}
 
 
-@crowds
-@quiet_or_not
+@crowds(with_troubles_at="stripe")
 def test_refunds_never_exceed_the_capture(
     life: Life,
     at_once: AtOnce,  # noqa: F811
@@ -95,17 +108,16 @@ def test_refunds_never_exceed_the_capture(
     assert life.settled(payment_id).refunded_minor == 9000
 
 
-@crowds
-@quiet_or_not
+@crowds(with_troubles_at="paypal")
 def test_a_payment_is_started_once_or_canceled(
     life: Life,
     at_once: AtOnce,  # noqa: F811
     troubles: list[Trouble],
     times: int,
 ) -> None:
-    payment_id = life.made("automatic")
-    confirm: Any = life.event(CALLS["confirm"], payment_id)
-    cancel: Any = life.event(CALLS["cancel"], payment_id)
+    payment_id = life.made("automatic", life.begun)
+    confirm: Any = life.event(life.calls["confirm"], payment_id)
+    cancel: Any = life.event(life.calls["cancel"], payment_id)
     life.gateway.plan(*troubles)
 
     responses = at_once([[*[confirm] * times, cancel, SCHEDULE]] * 4)
@@ -113,5 +125,4 @@ def test_a_payment_is_started_once_or_canceled(
     assert {response.status for response in responses} <= {200, 202, 409, 503}
     payment = life.settled(payment_id)
     assert payment.status in ("CAPTURED", "CANCELED")
-    started = {operation for _, kind, operation in life.gateway.asked if kind == "start"}
-    assert len(started) == (payment.status == "CAPTURED")
+    assert life.captures(payment_id) == (payment.status == "CAPTURED")

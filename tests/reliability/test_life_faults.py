@@ -11,8 +11,9 @@ from itertools import product
 
 import pytest
 
+from tests.gateways.standins import NETWORK, STAND_INS, those_with
 from tests.reliability.gateway import Outcome, Trouble
-from tests.reliability.life import CALLS, Life
+from tests.reliability.life import CALLS, Life, StandInLife, calls_of
 from tests.reliability.proxy import Fault
 
 # A gateway's answers come over TLS, which notices digits that changed; its 400s are all alike.
@@ -23,6 +24,7 @@ NOT_THERE = {
 REFUSED = {Outcome.DECLINED, Outcome.FAILING, Outcome.TURNING}
 AT_THE_GATEWAY: list[Trouble] = [fault for fault in Fault if fault not in NOT_THERE]
 AT_THE_GATEWAY += [outcome for outcome in Outcome if outcome is not Outcome.REDIRECTED]
+AT_A_STAND_IN = [each for each in AT_THE_GATEWAY if isinstance(each, Fault)]
 IN_FULL = [name for name in CALLS if "in part" not in name]
 AT_THE_STORE = [fault for fault in Fault if fault is not Fault.NONE]
 
@@ -49,7 +51,7 @@ def by_turns(turn: int, name: str) -> str:
 
 def go_through(life: Life, name: str, at_gateway: list[Trouble], at_store: list[Fault]) -> None:
     """Make a call until it is answered, and hold the outcome against the gateway's ledger."""
-    call = CALLS[name]
+    call = life.calls[name]
     payment_id = life.made(call.capture, call.before)
 
     life.gateway.plan(*at_gateway)
@@ -64,6 +66,8 @@ def go_through(life: Life, name: str, at_gateway: list[Trouble], at_store: list[
         return  # the ledger agrees: that is all that is promised here
     assert response.status in (200, 201), response.text
     call.has_led_to(payment)
+    if payment.status == "REQUIRES_ACTION":
+        return  # the payer is next, however often it is confirmed
     again = life.do(call, payment_id)
     assert (again.status, again.headers["Idempotent-Replayed"]) == (response.status, "true")
 
@@ -92,6 +96,55 @@ def test_a_call_moves_money_once_whatever_its_gateway_does_next(
     for then in others:
         go_through(life, name, [first, then], [])
     record_property("cases", len(others))
+
+
+def requests_of(life: StandInLife, name: str) -> int:
+    """Return how many requests to the gateway a call makes where nothing goes wrong."""
+    call = life.calls[name]
+    payment_id = life.made(call.capture, call.before)
+    life.gateway.plan()
+    assert life.do(call, payment_id).status in (200, 201)
+    return life.gateway.calls
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("life", "name"),
+    [(gateway, name) for gateway in those_with(NETWORK) for name in calls_of(STAND_INS[gateway])],
+    indirect=["life"],
+)
+@pytest.mark.parametrize("first", AT_A_STAND_IN, ids=lambda each: each.name)
+def test_a_call_moves_money_once_whatever_two_faults_befall_its_requests(
+    life: StandInLife, name: str, first: Fault, record_property: Callable[[str, object], None]
+) -> None:
+    """By turns at two requests that follow each other, and at all the tries of two calls.
+
+    Each pair meets every second of the calls.
+    """
+    number = requests_of(life, name)
+    turn = list(life.calls).index(name) + AT_A_STAND_IN.index(first)
+    others = AT_A_STAND_IN[turn % 2 :: 2]
+    for i, then in enumerate(others):
+        tries = life.stand_in.tries if i % 2 else 1
+        position = i // 2 % number
+        go_through(life, name, [*[Fault.NONE] * position, *[first] * tries, *[then] * tries], [])
+    record_property("cases", len(others))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("life", "name"),
+    [(gateway, name) for gateway in those_with(NETWORK) for name in calls_of(STAND_INS[gateway])],
+    indirect=["life"],
+)
+def test_a_call_moves_money_once_whatever_befalls_its_store_and_its_gateway(
+    life: StandInLife, name: str, record_property: Callable[[str, object], None]
+) -> None:
+    cases = [(nth, fault) for fault in AT_THE_STORE for nth in REQUESTS]
+    lost = [Fault.DROPPED_ANSWER] * life.stand_in.tries
+    for i, (nth, fault) in enumerate(cases):
+        go_through(life, name, lost if i % 2 else [], [*[Fault.NONE] * nth, fault, fault])
+    record_property("cases", len(cases))
 
 
 @rotating

@@ -3,17 +3,24 @@
 import io
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from shared import wiring
 from shared.gateways.manual import Manual
+from shared.payments import clock
 from shared.payments.facts import Facts
-from shared.payments.payment import Operation, Payment
+from shared.payments.payment import AGREED, Operation, Payment
+from shared.store.items import from_item, to_item
 from tests.conftest import forget
+from tests.gateways.standins import NETWORK, STAND_INS, those_with
+from tests.reliability.conftest import lives
 from tests.reliability.gateway import Outcome, Scripted
-from tests.reliability.life import Life
+from tests.reliability.life import Life, StandInLife, calls_of
 from tests.reliability.proxy import Fault
 
 DAY = 86_400
@@ -31,6 +38,54 @@ def test_a_repeat_after_the_gateway_forgot_the_first_refunds_no_second_time(life
 
     assert (again.status, again.json["status"]) == (201, "SUCCEEDED")
     assert life.settled(payment_id).refunded_minor == 4000
+
+
+AGES = [HOUR, 7 * HOUR, 25 * HOUR, 8 * DAY, 46 * DAY]
+"""Within and beyond how long Stripe (24 hours) and PayPal (6 hours, 45 days) know a request."""
+
+
+@pytest.mark.parametrize(
+    ("life", "name", "fault"),
+    [
+        pytest.param(
+            *(gateway, name, fault),
+            id=f"{gateway}-{name}-{fault.name}",
+            marks=[pytest.mark.slow] * ((name, fault) != ("refund in part", Fault.DROPPED_ANSWER)),
+        )
+        for gateway in those_with(NETWORK)
+        for name in calls_of(STAND_INS[gateway])
+        for fault in (Fault.DROPPED_ANSWER, Fault.DROPPED_REQUEST)
+    ],
+    indirect=["life"],
+)
+def test_nothing_moves_twice_whenever_a_lost_call_is_made_again(
+    life: StandInLife, name: str, fault: Fault, record_property: Callable[[str, object], None]
+) -> None:
+    """The gateway has forgotten the request by then, if it is old enough."""
+    call = life.calls[name]
+    for age in AGES:
+        payment_id = life.made(call.capture, call.before)
+        life.gateway.plan(*[fault] * 99)
+        assert life.do(call, payment_id).status == 202
+        life.gateway.plan()
+
+        life.seconds_ahead += age
+        if age > DAY:
+            life.gateway.forget()
+        life.do(call, payment_id)
+        life.sweep()
+        life.do(call, payment_id)
+
+        payment = life.settled(payment_id)
+        was_done = fault is Fault.DROPPED_ANSWER and call.action in ("capture", "refund")
+        if was_done or age == HOUR:
+            call.has_led_to(payment)
+        life.seconds_ahead += 2 * DAY
+        life.gateway.forget()
+        life.do(call, payment_id)
+        life.agree(life.settled(payment_id))
+        life.delete()
+    record_property("cases", len(AGES))
 
 
 def test_an_operation_that_may_not_be_repeated_any_more_is_given_up(life: Life) -> None:
@@ -336,6 +391,41 @@ def test_a_payer_who_pays_while_the_payment_is_canceled_has_paid(life: Life) -> 
     payment = life.settled(payment_id)
     assert payment.status == "CAPTURED"
     assert "cancellationReason" not in life.alice.get(payment_id).json
+
+
+@lives("paypal")
+@pytest.mark.parametrize("by", ["webhook", "schedule"])
+@pytest.mark.parametrize("kind", ["cancel", "canceled"])
+def test_who_takes_a_payment_further_gives_way_to_a_cancel(
+    life: StandInLife, by: str, kind: str, table: tuple[Any, str]
+) -> None:
+    """The cancel comes between the look at the approval and the capture of its order."""
+    payment_id = life.made("automatic", "APPROVED")
+    events = life.stand_in.new_events()
+    client, name = table
+
+    def cancel() -> None:
+        kept = from_item(
+            client.get_item(TableName=name, Key={"paymentId": {"S": payment_id}})["Item"]
+        )
+        if (kept.next_action or {}).get("type") != AGREED or kept.operation:
+            return
+        if kind == "cancel":
+            kept = replace(kept, operation=Operation("op_cancel", "cancel", clock.now()))
+        else:
+            ended = {"state": "CANCELED", "status": "CANCELED"}
+            kept = replace(kept, **ended, next_action=None, due_at=None)
+        client.put_item(TableName=name, Item=to_item(replace(kept, version=kept.version + 1)))
+
+    life.network.plan(before=cancel)
+    if by == "webhook":
+        assert life.hear(events) == [204]
+    else:
+        life.sweep()
+    life.network.plan()
+
+    assert not any(life.stand_in.books(life.kept(payment_id)).sums.values())
+    assert life.settled(payment_id).status == "CANCELED"
 
 
 def test_money_that_comes_after_the_end_is_kept(life: Life) -> None:

@@ -22,8 +22,10 @@ from typing import Any
 
 from shared import operations, wiring
 from shared.api import log
+from shared.gateways import paypal, stripe
 from shared.payments import clock, facts
 from shared.store import dynamodb, items, payments
+from tests.gateways.standins import take_keys
 from tests.reliability.gateway import Scripted
 
 CALLS = ("create", "get", "confirm", "capture", "cancel", "refund")
@@ -83,8 +85,9 @@ class Worker:
         """Begin to handle the events; return the id of the process that does.
 
         An event names its call, such as `capture`, where that is not create or get. With a
-        GATEWAY_URL in the environment, payments may name the scripted gateway; SECONDS_AHEAD puts
-        the clock on, LOOKS_AT_ONCE makes all that is under way due.
+        GATEWAY_URL in the environment, payments may name the scripted gateway, with GATEWAYS and
+        GATEWAY_KEYS the stand-ins of others; SECONDS_AHEAD puts the clock on, LOOKS_AT_ONCE makes
+        all that is under way due.
         """
         assert self.is_ready
         assert self._process.stdin
@@ -130,8 +133,7 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             os.environ.update(environment)
-            if url := os.environ.get("GATEWAY_URL"):
-                _reach(url)
+            _reach_a_gateway()
             write(os.getpid())
             write(_handle_at_once(events))
             os._exit(0)
@@ -139,10 +141,18 @@ def serve() -> None:
         write(None)
 
 
-def _reach(gateway_url: str) -> None:
+def _reach_a_gateway() -> None:
     """Do what the fixture `life` does in its own process."""
-    gateways = {"scripted": Scripted(gateway_url)}
-    wiring.gateways = lambda: gateways
+    if url := os.environ.get("GATEWAY_URL"):
+        gateways = {"scripted": Scripted(url)}
+        wiring.gateways = lambda: gateways
+    elif known := os.environ.get("GATEWAY_KEYS"):
+        take_keys(json.loads(known), setattr)
+        for adapter in (paypal, stripe):
+            vars(adapter).update(CONNECT_SECONDS=60, ANSWER_SECONDS=60)
+        stripe.CALL_SECONDS = 60
+    else:
+        return
     items.SHARDS = payments.SHARDS = 1
     if "LOOKS_AT_ONCE" in os.environ:
         operations.FIRST_LOOK_SECONDS = facts.FIRST_LOOK_SECONDS = facts.LOOK_AGAIN_SECONDS = 0

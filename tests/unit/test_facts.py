@@ -318,7 +318,7 @@ def test_a_history_has_its_first_entry_and_the_last_ones_a_hundred_at_most() -> 
         ({"state": "CAPTURED", "captured_minor": 9, "refunds": (refund(1, 9, "PENDING"),)}, 60),
         ({"state": "CAPTURED", "captured_minor": 9, "refunds": (refund(1, 9),)}, None),
         ({"state": "CAPTURED", "captured_minor": 9}, None),
-        ({"state": "AUTHORIZED"}, None),
+        ({"state": "AUTHORIZED"}, LOOK_AGAIN_SECONDS),
         ({"state": "REQUIRES_ACTION"}, LOOK_AGAIN_SECONDS),
         ({"state": "REQUIRES_ACTION", "next_action": {"type": "redirect"}}, 60),
         ({"state": "PENDING"}, None),
