@@ -37,7 +37,8 @@ def emulator(port: int, folder: Path) -> Iterator[str]:
     url = f"http://{HOST}:{port}"
     command = [sys.executable, "-m", "local.emulator", str(port), str(folder)]
     # A session of its own: Ctrl-C is for this process, whose calls are to end first.
-    with subprocess.Popen(command, start_new_session=True) as process:
+    pipe = subprocess.PIPE  # whose end, with this process, is the emulator's as well
+    with subprocess.Popen(command, stdin=pipe, start_new_session=True) as process:
         try:
             while not _answers(port):
                 if process.poll() is not None:

@@ -9,6 +9,7 @@ on a bus is a line of stderr.
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from importlib import import_module
@@ -63,11 +64,17 @@ def main(port: str, folder: str) -> None:
             for line in events.lines(json.loads(asked), json.loads(answered)):
                 print(line, file=sys.stderr, flush=True)
 
+    Thread(target=_end_with_parent, daemon=True).start()
     Thread(target=_keep, args=[changed, ministack], daemon=True).start()
     config = Config()
     config.bind = [f"{HOST}:{port}"]
     config.loglevel = "ERROR"
     asyncio.run(serve(app, config))
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()  # until nobody holds the other end
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _keep(changed: Event, ministack: Any) -> None:

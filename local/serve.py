@@ -1,5 +1,6 @@
 """`make run`: the whole stack on one port, and what to paste to call it."""
 
+import os
 import shutil
 import signal
 import sys
@@ -32,7 +33,7 @@ def serve(
     another = loopback.command("run", 3010 if port != 3010 else 3020)
     front = loopback.listen(port, f"Choose another: {another}")
     port = front.getsockname()[1]
-    folder = folder or Path(".local", str(port))
+    folder = folder or path.parent / ".local" / str(port)
     if is_fresh:
         shutil.rmtree(folder, ignore_errors=True)
     past = "has what was" if folder.exists() else "is new"
@@ -49,7 +50,7 @@ def serve(
         rest, lambdas = api(template), functions(template)
         endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
         own_url = f"http://{loopback.HOST}:{port}"
-        movers = gateways.serve(stack, port, own_url, aws_url)
+        movers = gateways.serve(stack, port, own_url, aws_url, folder)
         running = Functions(gateways.turn_on(lambdas.values()), endpoints)
         stack.callback(running.stop)
         running.start()
@@ -74,7 +75,7 @@ def serve(
         below = "events are shown below;" if followed.functions else ""
         lines = [
             f"{url} is up. Edited code counts from the next call on; {below} Ctrl-C ends it all.",
-            f"{folder} keeps what is made, and {past}: FRESH=1 empties it",
+            f"{os.path.relpath(folder)} keeps what is made, and {past}: FRESH=1 empties it",
             *(f"  {call}" for call in calls),
             f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"Sign in as {' or '.join(SEEDS)}, password {cognito.password}:",

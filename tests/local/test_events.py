@@ -2,8 +2,7 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,8 @@ from local.functions import Functions
 from local.loopback import listen, serving
 from local.stack import Function
 from local.streams import Streams
-from tests.local.conftest import Stack
+from tests.local.conftest import Stack, wait_for
 from tests.moto import moto
-
-
-def wait_for(is_there: Callable[[], bool], told: Callable[[], str]) -> None:
-    deadline = time.monotonic() + 20
-    while not is_there():
-        assert time.monotonic() < deadline, told()
-        time.sleep(0.05)
 
 
 def test_what_happens_to_a_payment_is_a_line_each(payments: Stack) -> None:
