@@ -22,8 +22,8 @@ $(READY): requirements-dev.txt
 	@touch $@
 
 # STRIPE_KEY and the like, given to make, reach it in the environment.
-run: $(READY) ## Run the API and its gateways on this machine, no Docker, no AWS (PORT=3000; DYNAMODB=http://... keeps the data there)
-	@$(BIN)/python -m local serve --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
+run: $(READY) ## Run the API and its gateways on this machine, no Docker, no AWS (PORT=3000; FRESH=1 forgets earlier runs; DYNAMODB=http://... keeps the payments there)
+	@$(BIN)/python -m local serve --port $(PORT) $(if $(filter-out 0,$(FRESH)),--fresh) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
 
 start-api: $(READY) ## The same under the real sam local start-api, in Docker (PORT, DYNAMODB as its containers reach it)
 	@$(BIN)/python -m local start-api --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")

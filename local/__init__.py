@@ -1,8 +1,9 @@
 """The laptop's stand-in for API Gateway, Cognito and Lambda, driven by template.yaml.
 
-__main__ → serve → gateway (API Gateway) → authorizer → users (Cognito)
+__main__ → serve → gateway (API Gateway) → authorizer → users (tokens) → cognito (the pool)
                                          → proxy, functions (Lambda) → worker (a process each)
-                 → aws (DynamoDB, by moto)
+                 → aws → emulator (DynamoDB, Cognito, EventBridge, SSM: MiniStack, a process)
+                 → gateways → stripe, paypal (stand-ins), kept (what they remember)
                  → stack → template (template.yaml)
 
 No Docker and no AWS account; nothing listens on anything but the loopback address.

@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--dynamodb", metavar="URL", help="keep the data there")
         command.add_argument("--template", type=Path, default=Path("template.yaml"))
         command.set_defaults(run=run)
+        if name == "serve":
+            command.add_argument("--folder", type=Path, help="keep data and users there")
+            command.add_argument("--fresh", action="store_true", help="forget earlier runs' first")
 
     command = commands.add_parser(
         "token", help="print an access token for the API that runs here, or for a deployed stack"
@@ -60,7 +63,13 @@ def _serve(options: argparse.Namespace) -> None:
     os.environ["NO_PROXY"] = "*"
     from local.serve import serve  # noqa: PLC0415 - a second of imports that a token does not need
 
-    serve(options.template.absolute(), options.port, options.dynamodb)
+    serve(
+        options.template.absolute(),
+        options.port,
+        options.dynamodb,
+        options.folder,
+        is_fresh=options.fresh,
+    )
 
 
 def _start_api(options: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ def authorize(authorization: str | None, auth: Auth, users: UserPool) -> dict[st
     except ExpiredTokenError:
         raise RefusedError("EXPIRED_TOKEN", "the token has expired: make -s token") from None
     except BadSignatureError:
-        why = "the token is signed by no key of this pool, whose keys every start makes anew"
+        why = "the token is signed by no key of this pool"
         raise RefusedError("UNAUTHORIZED", f"{why}: make -s token") from None
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it
         raise RefusedError("UNAUTHORIZED", f"the token is not valid: {error}") from None

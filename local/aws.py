@@ -1,21 +1,22 @@
-"""DynamoDB and EventBridge, by moto in this process, with the template's tables and buses."""
+"""AWS's services on the laptop, with the template's tables and buses."""
 
-from collections.abc import Iterable
-from contextlib import suppress
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from local import LocalError
+from local.loopback import HOST
 from local.template import REGION, Template
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ACCESS_KEY = "local"  # and its secret: DynamoDB Local keeps a database for each
 
@@ -26,19 +27,31 @@ _TABLE = (
 )
 
 
-def moto() -> "WSGIApplication":
-    """Return AWS's services as an application that answers one call at a time.
+@contextmanager
+def emulator(port: int, folder: Path) -> Iterator[str]:
+    """Run AWS's services on a port as long as the context, their state in a folder; give the URL.
 
-    moto checks a write's condition in one step and writes in another.
+    Raises:
+        LocalError: they do not start.
     """
-    services: WSGIApplication = DomainDispatcherApplication(create_backend_app)
-    one_at_a_time = Lock()
+    url = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "local.emulator", str(port), str(folder)]
+    # A session of its own: Ctrl-C is for this process, whose calls are to end first.
+    pipe = subprocess.PIPE  # whose end, with this process, is the emulator's as well
+    with subprocess.Popen(command, stdin=pipe, start_new_session=True) as process:
+        try:
+            while not _answers(port):
+                if process.poll() is not None:
+                    raise LocalError(f"AWS's services on port {port} ended at their start")
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.terminate()
 
-    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        with one_at_a_time:
-            return services(environ, start_response)
 
-    return app
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def client(service: str, url: str) -> Any:
@@ -54,11 +67,12 @@ def client(service: str, url: str) -> Any:
 
 
 def create_buses(template: Template, url: str) -> None:
-    """Create the template's event buses at `url`."""
+    """Create the template's event buses at `url`, unless they are there."""
     events = client("events", url)
     for logical_id, properties in template.resources("AWS::Events::EventBus", "Name").items():
         name = template.ids[logical_id] = properties["Name"]
-        events.create_event_bus(Name=name)
+        with suppress(events.exceptions.ResourceAlreadyExistsException):
+            events.create_event_bus(Name=name)
 
 
 def create_tables(template: Template, url: str) -> list[str]:

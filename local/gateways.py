@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from socket import socket
+from pathlib import Path
 
 from local import LocalError, aws, loopback
+from local.kept import kept
 from local.paypal import PayPal
 from local.stack import Function
 from local.stripe import StripeStandIn
@@ -25,8 +26,10 @@ def turn_on(functions: Iterable[Function]) -> Iterator[Function]:
         yield replace(function, environment={**function.environment, **on})
 
 
-def serve(stack: ExitStack, port: int, api_url: str, aws_url: str) -> list[str]:
+def serve(stack: ExitStack, port: int, api_url: str, aws_url: str, folder: Path) -> list[str]:
     """Serve the gateways, and keep their keys where the functions look for them.
+
+    What a stand-in remembers stays in the folder.
 
     STRIPE_KEY and STRIPE_WEBHOOK_SECRET, or PAYPAL_CLIENT_ID, PAYPAL_CLIENT_SECRET and
     PAYPAL_WEBHOOK_ID, in the environment take the place of a stand-in.
@@ -40,8 +43,8 @@ def serve(stack: ExitStack, port: int, api_url: str, aws_url: str) -> list[str]:
     ssm = aws.client("ssm", aws_url)
     lines = []
     for gateway, keys, line in (
-        _stripe(stack, port + 2, api_url),
-        _paypal(stack, port + 3, api_url),
+        _stripe(stack, port + 2, api_url, folder),
+        _paypal(stack, port + 3, api_url, folder),
     ):
         ssm.put_parameter(
             Name=f"/{STACK}/gateways/{gateway}",
@@ -53,30 +56,36 @@ def serve(stack: ExitStack, port: int, api_url: str, aws_url: str) -> list[str]:
     return lines
 
 
-def _stripe(stack: ExitStack, port: int, api_url: str) -> tuple[str, Mapping[str, object], str]:
+def _stripe(
+    stack: ExitStack, port: int, api_url: str, folder: Path
+) -> tuple[str, Mapping[str, object], str]:
     real = _real("STRIPE_KEY", "STRIPE_WEBHOOK_SECRET")
     if real:
         key, secret = real
         if "_live_" in key:
             raise LocalError("STRIPE_KEY is of live payments: the laptop takes a test key alone")
         return "stripe", {"secretKey": key, "webhookSecrets": [secret]}, "Stripe: its test mode"
-    server = _listen(port)
+    server = loopback.listen(loopback.free(port))
     url = f"http://{loopback.HOST}:{server.getsockname()[1]}"
     key, secret = f"sk_test_{secrets.token_hex(16)}", f"whsec_{secrets.token_hex(16)}"
     app = StripeStandIn(url, key, secret, f"{api_url}/webhook/stripe")
+    stack.enter_context(kept(app, folder / "stripe"))
     stack.enter_context(loopback.serving(app, server))
-    keys = {"secretKey": key, "webhookSecrets": [secret], "url": url}
+    keys = {"secretKey": app.secret_key, "webhookSecrets": [app.webhook_secret], "url": url}
     return "stripe", keys, f"Stripe: {url}, a stand-in"
 
 
-def _paypal(stack: ExitStack, port: int, api_url: str) -> tuple[str, Mapping[str, object], str]:
+def _paypal(
+    stack: ExitStack, port: int, api_url: str, folder: Path
+) -> tuple[str, Mapping[str, object], str]:
     real = _real("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID")
     if real:
         client_id, secret, webhook = real
         test = {"clientId": client_id, "clientSecret": secret, "url": PAYPAL_SANDBOX}
         return "paypal", {**test, "webhookIds": [webhook]}, "PayPal: its sandbox"
     app = PayPal(webhook_url=f"{api_url}/webhook/paypal")
-    app.url = stack.enter_context(loopback.serving(app, _listen(port)))
+    stack.enter_context(kept(app, folder / "paypal"))
+    app.url = stack.enter_context(loopback.serving(app, loopback.listen(loopback.free(port))))
     own = {"clientId": app.client_id, "clientSecret": app.client_secret}
     keys = {**own, "webhookIds": [app.webhook_id], "url": app.url}
     return "paypal", keys, f"PayPal: {app.url}, a stand-in"
@@ -92,10 +101,3 @@ def _real(*names: str) -> list[str]:
     if found and len(found) < len(names):
         raise LocalError(f"set all of {', '.join(names)}, or none of them")
     return found
-
-
-def _listen(port: int) -> socket:
-    try:
-        return loopback.listen(port)
-    except LocalError:
-        return loopback.listen(0)

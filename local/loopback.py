@@ -70,6 +70,16 @@ def listen(port: int, advice: str = "") -> socket.socket:
     return server
 
 
+def free(port: int) -> int:
+    """Return the port, or another one where it is taken."""
+    try:
+        listen(port).close()
+    except LocalError:
+        with listen(0) as server:
+            return int(server.getsockname()[1])
+    return port
+
+
 @contextmanager
 def serving(app: "WSGIApplication", server: socket.socket) -> Iterator[str]:
     """Answer calls on the socket, in threads, as long as the context; give the URL."""

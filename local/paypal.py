@@ -130,6 +130,10 @@ class Order:
         return str(self.unit["custom_id"])
 
 
+Result = tuple[Order | None, Json | None]
+"""What a request led to: an order, one of an order's resources, or a refund by itself."""
+
+
 class PayPal:
     """The WSGI application. Every attribute may be changed while it runs.
 
@@ -150,6 +154,12 @@ class PayPal:
         exchanges: every request of the API, and its answer.
         events: every event, as it was sent.
     """
+
+    # What is pending, and what is to be late, is lost with the process.
+    KEPT: tuple[str, ...] = (
+        *("client_id", "client_secret", "webhook_id", "_signing_key", "_tokens"),
+        *("orders", "ledger", "events", "_known"),
+    )
 
     def __init__(
         self,
@@ -177,7 +187,7 @@ class PayPal:
         self.events: list[Event] = []
         self.orders: dict[str, Order] = {}
         self._tokens: set[str] = set()
-        self._known: dict[str, tuple[str, datetime, Callable[[], Json]]] = {}
+        self._known: dict[str, tuple[str, datetime, Result]] = {}
         self._later: list[Callable[[], None]] = []
         self._refusals: list[tuple[str, Problem]] = []
         self._waiting: list[Event] = []
@@ -348,40 +358,46 @@ class PayPal:
         if known and is_replay:
             if known[0] != request.path:
                 raise Problem(400, "INVALID_PARAMETER_VALUE")
-            return 200, known[2]()
+            return 200, self._latest(known[2])
         asked: Json = json.loads(body) if body else {}
-        show = self._do(names, asked, request_id)
-        self._known[request_id] = (request.path, self._clock(), show)
+        result = self._do(names, asked, request_id)
+        self._known[request_id] = (request.path, self._clock(), result)
         if names[-1] == "void":
             is_shown = request.headers.get("Prefer") == "return=representation"
-            return (200, show()) if is_shown else (204, None)
-        return 201, show()
+            return (200, self._latest(result)) if is_shown else (204, None)
+        return 201, self._latest(result)
 
-    def _do(self, names: list[str], asked: Json, by: str) -> Callable[[], Json]:
-        """Do what a POST asks; return how its result is shown from then on."""
+    def _latest(self, result: Result) -> Json:
+        order, resource = result
+        if order is None:
+            return resource or {}
+        return self._related(order, resource) if resource else self._show(order)
+
+    def _do(self, names: list[str], asked: Json, by: str) -> Result:
+        """Do what a POST asks; return what came of it."""
         match names:
             case "v2", "checkout", "orders":
                 order = self._create(asked)
-                return lambda: self._show(order)
+                return order, None
             case "v2", "checkout", "orders", order_id, ("capture" | "authorize") as what:
                 order = self._order(order_id)
                 self._complete(order, what, by)
-                return lambda: self._show(order)
+                return order, None
             case "v2", "payments", "authorizations", resource_id, "capture":
                 order, held = self._found("authorizations", resource_id)
                 taken = self._capture(order, held, asked, by)
-                return lambda: self._related(order, taken)
+                return order, taken
             case "v2", "payments", "authorizations", resource_id, "void":
                 order, held = self._found("authorizations", resource_id)
                 if held["status"] != "CREATED":
                     is_voided = held["status"] == "VOIDED"
                     raise Problem(422, "PREVIOUSLY_VOIDED" if is_voided else "PREVIOUSLY_CAPTURED")
                 self._void(order, held, self._now(), by)
-                return lambda: self._related(order, held)
+                return order, held
             case "v2", "payments", "captures", resource_id, "refund":
                 order, taken = self._found("captures", resource_id)
                 refund = self._refund(order, taken, asked, by)
-                return lambda: refund
+                return None, refund
         raise Problem(404, "INVALID_RESOURCE_ID")
 
     # --- What is asked ---

@@ -1,14 +1,16 @@
 """`make run`: the whole stack on one port, and what to paste to call it."""
 
+import os
+import shutil
 import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 from threading import Event
 
-from local import LocalError, aws, docs, events, gateways, guide, loopback, streams, tokens
+from local import aws, docs, gateways, guide, loopback, streams, tokens
+from local.cognito import SEEDS, Cognito
 from local.functions import Functions
 from local.gateway import Gateway
 from local.stack import api, functions
@@ -16,8 +18,12 @@ from local.template import Template
 from local.users import UserPool
 
 
-def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
+def serve(
+    path: Path, port: int, dynamodb_url: str | None, folder: Path | None, *, is_fresh: bool
+) -> None:
     """Serve the template at `path` on a loopback port until SIGINT or SIGTERM.
+
+    What is made stays in the folder, by default one of the port; or at `dynamodb_url` the payments.
 
     Raises:
         LocalError: a port is taken, the template or a handler is broken, or no store answers.
@@ -27,23 +33,24 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
     another = loopback.command("run", 3010 if port != 3010 else 3020)
     front = loopback.listen(port, f"Choose another: {another}")
     port = front.getsockname()[1]
-    try:
-        back = loopback.listen(port + 1)
-    except LocalError:
-        back = loopback.listen(0)
+    folder = folder or path.parent / ".local" / str(port)
+    if is_fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    past = "has what was" if folder.exists() else "is new"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     template = Template(path)
     read = path.stat().st_mtime_ns
     with suppress(KeyboardInterrupt), ExitStack() as stack:
-        services = events.heard(aws.moto(), partial(print, file=sys.stderr, flush=True))
-        aws_url = stack.enter_context(loopback.serving(services, back))
+        aws_url = stack.enter_context(aws.emulator(loopback.free(port + 1), folder))
         store_url = dynamodb_url or aws_url
         tables = aws.create_tables(template, store_url)
         aws.create_buses(template, aws_url)
-        users = UserPool(template)
+        cognito = Cognito(template, aws_url, folder)
+        users = UserPool(template, cognito)
         rest, lambdas = api(template), functions(template)
         endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
         own_url = f"http://{loopback.HOST}:{port}"
-        movers = gateways.serve(stack, port, own_url, aws_url)
+        movers = gateways.serve(stack, port, own_url, aws_url, folder)
         running = Functions(gateways.turn_on(lambdas.values()), endpoints)
         stack.callback(running.stop)
         running.start()
@@ -65,13 +72,16 @@ def serve(path: Path, port: int, dynamodb_url: str | None) -> None:
             users=users,
             shown=lambda scope: f"$({make}{f' SCOPE={scope}' if scope else ''})",
         )
+        below = "events are shown below;" if followed.functions else ""
         lines = [
-            f"{url} is up. Edited code counts from the next call on; Ctrl-C ends it all.\n",
+            f"{url} is up. Edited code counts from the next call on; {below} Ctrl-C ends it all.",
+            f"{os.path.relpath(folder)} keeps what is made, and {past}: FRESH=1 empties it",
             *(f"  {call}" for call in calls),
-            f"\nThe token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
+            f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
+            f"Sign in as {' or '.join(SEEDS)}, password {cognito.password}:",
+            f"  {users.sign_in(aws_url)}",
             f"To read, and to try in a browser: {url}/docs",
-            *movers,
-            *(["What is put on the event bus is shown below."] if followed.functions else []),
+            "; ".join(movers),
             f"DynamoDB: {store_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),
         ]

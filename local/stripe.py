@@ -129,6 +129,11 @@ class _First(NamedTuple):
 class StripeStandIn:
     """A WSGI application; one lock makes each request a step of its own."""
 
+    KEPT: tuple[str, ...] = (
+        *("secret_key", "webhook_secret", "ledger", "events", "_unsent", "_firsts"),
+        *("_sessions", "_intents", "_charges", "_refunds", "_disputes"),
+    )
+
     def __init__(
         self, url: str, secret_key: str, webhook_secret: str, webhook_url: str | None = None
     ) -> None:

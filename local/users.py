@@ -1,15 +1,17 @@
-"""Cognito: the template's user pool, with a new key for every start. Whoever asks is signed in."""
+"""The template's user pool: who may have which token, and whose token it is."""
 
 import re
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from local import LocalError
+from local.cognito import Cognito
 from local.stack import SIGN_IN_SCOPE
 from local.template import REGION, Template
 
@@ -23,35 +25,41 @@ class UserPool:
         scopes: what people's app client offers.
     """
 
-    def __init__(self, template: Template) -> None:
+    def __init__(self, template: Template, cognito: Cognito | None = None) -> None:
         """Read the pool and its app clients from the template.
+
+        Without Cognito, the key is a new one, and whoever is asked for is a user.
 
         Raises:
             LocalError: the template has no pool with a client for people.
         """
         pools = template.resources("AWS::Cognito::UserPool", "UsernameConfiguration")
         clients = template.resources(
-            "AWS::Cognito::UserPoolClient", "AllowedOAuthFlows AllowedOAuthScopes"
+            "AWS::Cognito::UserPoolClient", "AllowedOAuthFlows AllowedOAuthScopes CallbackURLs"
         )
         # People's comes first: a token is theirs wherever it can be.
-        self._clients = sorted(clients.items(), key=lambda each: not _is_for_people(each[1]))
+        self._clients = sorted(
+            ((template.ids.get(name, name), client) for name, client in clients.items()),
+            key=lambda each: not _is_for_people(each[1]),
+        )
         if len(pools) != 1 or not self._clients or not _is_for_people(self._clients[0][1]):
             needs = "one user pool, and an app client that signs people in (flow: code)"
             raise LocalError(f"{template.path.name}: the laptop needs {needs}")
         [(name, properties)] = pools.items()
         names = properties.get("UsernameConfiguration", {})
         self._ignores_case = not names.get("CaseSensitive", True)
-        self._issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{REGION}_{name}"
-        self._key = RSAKey.generate_key(2048)
+        pool_id = cognito.pool_id if cognito else f"{REGION}_{name}"
+        self._issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{pool_id}"
+        self._keys = cognito.keys if cognito else _new_keys()
+        self._sub_of = cognito.sub if cognito else lambda email: str(uuid5(NAMESPACE_URL, email))
         self.scopes = _offered(self._clients[0][1])
 
     def token(self, user: str, scopes: Collection[str] = (), *, expired: bool = False) -> str:
         """Return an access token as Cognito's OAuth endpoint issues it, good for an hour.
 
         Without scopes it carries all that people's app client offers. Scopes that this client does
-        not offer make it a service's token: of the client that offers them all. A user's `sub` is
-        the same in every process, so payments in a store that outlasts this one keep their owner; a
-        service's is the client's id.
+        not offer make it a service's token: of the client that offers them all, whose id is then
+        the `sub`.
 
         Raises:
             LocalError: no client offers the scopes, or the user's name is no e-mail address.
@@ -75,9 +83,24 @@ class UserPool:
             claims |= {"sub": sub, "username": sub, "origin_jti": str(uuid4())}
         return self.sign(claims)
 
+    def sign_in(self, url: str) -> str:
+        """Return where a person of the people's client signs in, at the login's URL.
+
+        A page of an application asks for the same, with a `state` and PKCE of its own.
+        """
+        client_id, client = self._clients[0]
+        query = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": next(iter(client.get("CallbackURLs", [])), ""),
+            "scope": " ".join(client["AllowedOAuthScopes"]),
+        }
+        return f"{url}/oauth2/authorize?{urlencode(query, safe=':/')}"
+
     def sign(self, claims: dict[str, Any]) -> str:
         """Return a token with these claims."""
-        return jwt.encode({"alg": "RS256"}, claims, self._key)
+        key = self._keys[claims["token_use"]]
+        return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
 
     def verify(self, token: str, use: str) -> dict[str, Any]:
         """Return the claims of a token for that use: `access` or `id`.
@@ -85,7 +108,7 @@ class UserPool:
         Raises:
             Exception: whatever joserfc says, and what it stumbles over in a token's header.
         """
-        claims = jwt.decode(token, self._key, algorithms=["RS256"]).claims
+        claims = jwt.decode(token, self._keys[use], algorithms=["RS256"]).claims
         jwt.JWTClaimsRegistry(
             iss={"essential": True, "value": self._issuer},
             exp={"essential": True},
@@ -108,7 +131,12 @@ class UserPool:
         email = name if "@" in name else f"{name}@example.com"
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
             raise LocalError(f"no user can be named {name!r}: {email!r} is no e-mail address")
-        return str(uuid5(NAMESPACE_URL, f"mailto:{email.lower() if self._ignores_case else email}"))
+        return self._sub_of(email.lower() if self._ignores_case else email)
+
+
+def _new_keys() -> Mapping[str, RSAKey]:
+    key = RSAKey.generate_key(2048, {"kid": "laptop"})
+    return {"access": key, "id": key}
 
 
 def _is_for_people(client: Mapping[str, Any]) -> bool:

@@ -7,11 +7,11 @@ from typing import Any
 import boto3
 import pytest
 
-from local.aws import moto
 from local.loopback import listen, serving
 from shared.errors import GatewayKeysRefused, GatewayUnavailable
 from shared.gateways import keys as module
 from shared.gateways.keys import keys
+from tests.moto import moto
 
 NAME = "/payment-api/gateways/stripe"
 

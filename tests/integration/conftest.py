@@ -10,9 +10,9 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from local.aws import moto
 from local.loopback import listen, serving
 from tests.conftest import ROOT
+from tests.moto import moto
 
 TABLE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 DYNAMODB_LOCAL_URL = os.environ.get("DYNAMODB_LOCAL_URL")

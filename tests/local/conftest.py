@@ -6,10 +6,12 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from signal import SIGKILL
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,7 +79,8 @@ class Client:
 class Stack(Client):
     """A running `python -m local serve`."""
 
-    def __init__(self, guide: str, log: Path) -> None:
+    def __init__(self, guide: str, log: Path, end: Callable[[int], None]) -> None:
+        self.end = end
         super().__init__(int(re.search(r"http://127\.0\.0\.1:(\d+) is up", guide)[1]))
         self.guide = guide
         self._log = log
@@ -93,21 +96,32 @@ class Stack(Client):
 @contextmanager
 def running(template: Path, log: Path, *options: str) -> Iterator[Stack]:
     command = [sys.executable, "-m", "local", "serve", "--port", "0", "--template", str(template)]
+    command += ["--folder", f"{log}-kept"]
     with (
         log.open("w") as stderr,
         subprocess.Popen(
             [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
         ) as process,
     ):
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "dynamodb scan" in line:
-                break
-        assert lines, log.read_text()
-        yield Stack("".join(lines), log)
-        process.terminate()
-        assert process.wait(timeout=10) == 0
+        try:
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if "dynamodb scan" in line:
+                    break
+            assert lines, log.read_text()
+            ended: list[int] = []
+
+            def end(signal: int) -> None:
+                ended.append(signal)
+                process.send_signal(signal)
+                process.wait(timeout=20)
+
+            yield Stack("".join(lines), log, end)
+        finally:
+            process.terminate()
+        status = process.wait(timeout=20)
+        assert status == 0 or SIGKILL in ended
     assert_no_secret(log.read_text())
 
 
@@ -248,3 +262,10 @@ def write_project(folder: Path, functions: dict[str, str]) -> None:
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     assert "AWS_SAM_LOCAL" not in os.environ
+
+
+def wait_for(is_there: Callable[[], bool], told: Callable[[], str] = str) -> None:
+    deadline = time.monotonic() + 20
+    while not is_there():
+        assert time.monotonic() < deadline, told()
+        time.sleep(0.05)

@@ -9,6 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from signal import SIGINT, SIGKILL
 from typing import Any
 
 import boto3
@@ -23,9 +24,18 @@ from local.stack import api
 from local.template import Template
 from local.users import UserPool
 from tests.conftest import ROOT
-from tests.local.conftest import Client, Stack, running
+from tests.local.conftest import Client, Stack, running, wait_for
 
 PAYMENT = {"amount": 100, "currency": "USD"}
+
+
+AT_STRIPE = {
+    "amount": 5,
+    "currency": "USD",
+    "gateway": "stripe",
+    "returnUrl": "https://shop.example/",
+}
+FORM = [("Content-Type", "application/x-www-form-urlencoded")]
 
 
 def _client(service: str, url: str) -> Any:
@@ -165,7 +175,9 @@ def _without_algorithm(pool: UserPool) -> str:
 
 def _signed_with_the_public_key_as_a_secret(pool: UserPool) -> str:
     signed = f"{_encode({'alg': 'HS256'})}.{_encode(_claims(pool.token('alice')))}"
-    signature = hmac.digest(pool._key.as_pem(private=False), signed.encode(), hashlib.sha256)
+    signature = hmac.digest(
+        pool._keys["access"].as_pem(private=False), signed.encode(), hashlib.sha256
+    )
     return f"{signed}.{_encode(signature)}"
 
 
@@ -263,11 +275,11 @@ def test_a_users_name_is_theirs_in_any_case(pool: UserPool) -> None:
     assert _claims(pool.token("bob"))["sub"] != _claims(pool.token("alice"))["sub"]
 
 
-def test_the_terminal_says_what_is_wrong_with_a_token_of_another_run(payments: Stack) -> None:
+def test_the_terminal_says_what_is_wrong_with_a_token_of_another_pool(payments: Stack) -> None:
     token = UserPool(Template(ROOT / "template.yaml")).token("alice")
     payments.call("POST", "/payment", token, PAYMENT)
 
-    assert "no key of this pool, whose keys every start makes anew: make -s token" in payments.log()
+    assert "the token is signed by no key of this pool: make -s token" in payments.log()
 
 
 def test_a_token_without_the_scope_is_a_403(payments: Stack) -> None:
@@ -311,9 +323,7 @@ def test_the_tables_are_there_to_look_at(payments: Stack) -> None:
     assert payment["paymentId"] in {item["paymentId"]["S"] for item in items}
 
 
-def test_the_data_live_in_another_store_and_stay_their_users(
-    payments: Stack, tmp_path: Path
-) -> None:
+def test_the_data_live_in_another_store(tmp_path: Path) -> None:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     url = "http://{}:{}".format(*server.get_host_and_port())
@@ -321,8 +331,41 @@ def test_the_data_live_in_another_store_and_stay_their_users(
     with running(ROOT / "template.yaml", tmp_path / "log", "--dynamodb", url) as stack:
         assert stack.dynamodb_url == url
         payment = stack.call("POST", "/payment", stack.token(), PAYMENT).json
-        assert _claims(stack.token())["sub"] == _claims(payments.token())["sub"]
 
     items = _client("dynamodb", url).scan(TableName="PaymentsTable")["Items"]
     assert payment["paymentId"] in {item["paymentId"]["S"] for item in items}
     server.stop()
+
+
+@pytest.mark.parametrize("signal", [SIGINT, SIGKILL], ids=["Ctrl-C", "killed"])
+def test_what_was_made_is_there_after_a_restart(tmp_path: Path, signal: int) -> None:
+    log, folder = tmp_path / "log", tmp_path / "log-kept"
+    with running(ROOT / "template.yaml", log) as stack:
+        assert "/log-kept keeps what is made, and is new" in stack.guide
+        token = stack.token()
+        payment = stack.call("POST", "/payment", token, PAYMENT).json
+        at_stripe = stack.call("POST", "/payment", token, AT_STRIPE).json
+        confirm = f"/payment/{at_stripe['paymentId']}/confirm"
+        page = stack.call("POST", confirm, token).json["nextAction"]["url"]
+        session = page.rpartition("/")[2]
+        wait_for(lambda: session in (folder / "dynamodb.json").read_text())
+        wait_for(lambda: session.encode() in (folder / "stripe").read_bytes())
+        stack.end(signal)
+
+    with running(ROOT / "template.yaml", log) as stack:
+        assert "/log-kept keeps what is made, and has what was" in stack.guide
+        assert (
+            stack.call("GET", f"/payment?paymentId={payment['paymentId']}", token).json == payment
+        )
+        assert _claims(stack.token())["sub"] == _claims(token)["sub"]
+        # The payer's page is there too, on the port of the stand-in by now.
+        [stripe] = re.findall(r"Stripe: http://127\.0\.0\.1:(\d+)", stack.guide)
+        pay = Client(int(stripe)).call("POST", f"/pay/{session}", body=b"outcome=pay", headers=FORM)
+        assert pay.status == 303
+        read = f"/payment?paymentId={at_stripe['paymentId']}"
+        wait_for(lambda: stack.call("GET", read, token).json["status"] == "CAPTURED")
+
+    with running(ROOT / "template.yaml", log, "--fresh") as stack:
+        assert "is new" in stack.guide
+        path = f"/payment?paymentId={payment['paymentId']}"
+        assert stack.call("GET", path, stack.token()).status == 404

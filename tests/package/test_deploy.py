@@ -9,10 +9,10 @@ import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from local.aws import moto
 from local.loopback import listen, serving
 from local.template import Template
 from tests.conftest import ROOT
+from tests.moto import moto
 from tests.package.conftest import BIN, FUNCTIONS
 
 BUCKET = "uploads"

@@ -1,0 +1,124 @@
+"""Cognito on the laptop: the template's user pool in the emulator, and a password for its users."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from joserfc.jwk import RSAKey
+
+from local import aws
+from local.template import STACK, Template
+
+SEEDS = ("alice@example.com", "bob@example.com")
+
+_POOL = (
+    "AdminCreateUserConfig MfaConfiguration UsernameAttributes AutoVerifiedAttributes"
+    " UsernameConfiguration AccountRecoverySetting Policies UserPoolTier"
+)
+_CLIENT = (
+    "ClientName GenerateSecret SupportedIdentityProviders AllowedOAuthFlowsUserPoolClient"
+    " AllowedOAuthFlows AllowedOAuthScopes CallbackURLs ExplicitAuthFlows AccessTokenValidity"
+    " IdTokenValidity RefreshTokenValidity TokenValidityUnits PreventUserExistenceErrors"
+    " EnableTokenRevocation"
+)
+
+
+class Cognito:
+    """The template's pool, made on the first start and found on later ones.
+
+    Attributes:
+        pool_id: of the pool.
+        password: what signs every user of it in; made at random on the first start.
+        keys: what signs its tokens, by their use: `access` and `id`.
+    """
+
+    def __init__(self, template: Template, url: str, folder: Path) -> None:
+        """Make what is missing, and give the template the ids."""
+        self._client = aws.client("cognito-idp", url)
+        self.pool_id = self._make_pool(template)
+        self._make_scopes(template)
+        self._make_clients(template)
+        self.password = _password(folder / "password")
+        self.keys = _keys(self.pool_id, url, folder)
+        for email in SEEDS:
+            self.sub(email)
+
+    @cache  # noqa: B019 - there is one
+    def sub(self, email: str) -> str:
+        """Return the `sub` of a user, who is made if there is none."""
+        named = {"UserPoolId": self.pool_id, "Username": email}
+        try:
+            user = self._client.admin_get_user(**named)["UserAttributes"]
+        except self._client.exceptions.UserNotFoundException:
+            verified = [{"Name": "email_verified", "Value": "true"}]
+            made = self._client.admin_create_user(
+                **named,
+                MessageAction="SUPPRESS",
+                UserAttributes=[{"Name": "email", "Value": email}, *verified],
+            )
+            user = made["User"]["Attributes"]
+        self._client.admin_set_user_password(**named, Password=self.password, Permanent=True)
+        return str({each["Name"]: each["Value"] for each in user}["sub"])
+
+    def _make_pool(self, template: Template) -> str:
+        [(logical_id, properties)] = template.resources("AWS::Cognito::UserPool", _POOL).items()
+        pools = self._client.list_user_pools(MaxResults=60)["UserPools"]
+        known = {pool["Name"]: pool["Id"] for pool in pools}
+        if STACK not in known:
+            made = self._client.create_user_pool(PoolName=STACK, **properties)
+            known[STACK] = made["UserPool"]["Id"]
+        template.ids[logical_id] = known[STACK]
+        return str(known[STACK])
+
+    def _make_scopes(self, template: Template) -> None:
+        servers = template.resources(
+            "AWS::Cognito::UserPoolResourceServer", "Identifier Name Scopes"
+        )
+        for properties in servers.values():
+            server = {"UserPoolId": self.pool_id, **properties}
+            try:
+                self._client.create_resource_server(**server)
+            except self._client.exceptions.InvalidParameterException:  # it is there
+                self._client.update_resource_server(**server)
+
+    def _make_clients(self, template: Template) -> None:
+        pool: dict[str, Any] = {"UserPoolId": self.pool_id}
+        listed = self._client.list_user_pool_clients(**pool, MaxResults=60)["UserPoolClients"]
+        known = {client["ClientName"]: client["ClientId"] for client in listed}
+        clients = template.resources("AWS::Cognito::UserPoolClient", _CLIENT)
+        for logical_id, properties in clients.items():
+            client_id = known.get(properties.setdefault("ClientName", logical_id))
+            if client_id:
+                changed = {
+                    name: properties[name] for name in properties if name != "GenerateSecret"
+                }
+                self._client.update_user_pool_client(**pool, ClientId=client_id, **changed)
+            else:
+                made = self._client.create_user_pool_client(**pool, **properties)
+                client_id = made["UserPoolClient"]["ClientId"]
+            template.ids[logical_id] = client_id
+
+
+def _password(file: Path) -> str:
+    """Return the password that a file keeps, which is made with it."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(f"Laptop-{secrets.token_hex(4)}", encoding="utf-8")
+    return file.read_text(encoding="utf-8")
+
+
+def _keys(pool_id: str, url: str, folder: Path) -> Mapping[str, RSAKey]:
+    """Return the pool's keys, which the emulator keeps in its folder once they are asked for."""
+    with urlopen(f"{url}/{pool_id}/.well-known/jwks.json") as answer:  # noqa: S310 - loopback
+        [access, id_] = json.load(answer)["keys"]
+    return {
+        use: RSAKey.import_key(
+            (folder / f"cognito-pool-keys/{pool_id}-{use}.pem").read_text(encoding="ascii"),
+            {"kid": public["kid"]},
+        )
+        for use, public in (("access", access), ("id", id_))
+    }

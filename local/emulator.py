@@ -1,0 +1,98 @@
+"""AWS's services by MiniStack, in a process of its own, whose state a folder keeps.
+
+    python -m local.emulator PORT FOLDER
+
+What a call changed is written to the folder within a second, and at the end. Each event that is put
+on a bus is a line of stderr.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from importlib import import_module
+from threading import Event, Thread
+from typing import Any
+
+from local import events
+from local.loopback import HOST
+
+PUT_EVENTS = (b"x-amz-target", b"AWSEvents.PutEvents")
+KEPT = ("dynamodb", "cognito", "ssm")
+"""The services whose state is written down. MiniStack itself writes at its end alone."""
+
+
+def main(port: str, folder: str) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    os.environ |= {
+        "GATEWAY_PORT": port,
+        "BIND_HOST": HOST,
+        "MINISTACK_HOST": HOST,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": folder,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent",  # else it ends other MiniStacks' containers
+        "LOG_LEVEL": "ERROR",
+    }
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - they read the environment
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    ministack: Any = import_module("ministack.app")
+
+    changed = Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked, answered = b"", b""
+
+        async def receiving() -> Any:
+            nonlocal asked
+            message = await receive()
+            asked += message.get("body", b"")
+            return message
+
+        async def sending(message: Any) -> None:
+            nonlocal answered
+            answered += message.get("body", b"")
+            await send(message)
+
+        await ministack.app(scope, receiving, sending)
+        changed.set()
+        if PUT_EVENTS in scope.get("headers", ()):
+            for line in events.lines(json.loads(asked), json.loads(answered)):
+                print(line, file=sys.stderr, flush=True)
+
+    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_keep, args=[changed, ministack], daemon=True).start()
+    config = Config()
+    config.bind = [f"{HOST}:{port}"]
+    config.loglevel = "ERROR"
+    asyncio.run(serve(app, config))
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()  # until nobody holds the other end
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _keep(changed: Event, ministack: Any) -> None:
+    persistence: Any = import_module("ministack.core.persistence")
+    written: dict[str, str] = {}
+    while changed.wait():
+        changed.clear()
+        for name, state in ministack._build_persistence_save_dict().items():
+            if name in KEPT:
+                try:
+                    now = state()
+                    if repr(now) != written.get(name):
+                        persistence.save_state(name, now)
+                        written[name] = repr(now)
+                except RuntimeError:  # a call changes it this moment
+                    changed.set()
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

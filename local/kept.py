@@ -1,0 +1,48 @@
+"""What a stand-in remembers, in a file: within a second of each change, and at the end."""
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Protocol
+
+
+class Remembers(Protocol):
+    """A stand-in whose attributes named in KEPT are kept while nobody holds its lock."""
+
+    KEPT: tuple[str, ...]
+    _lock: Any
+
+
+@contextmanager
+def kept(standin: Remembers, file: Path) -> Iterator[None]:
+    """Bring back what a file remembers, and keep it up to date as long as the context."""
+    if file.exists():
+        # Nobody but this laptop's user writes there.
+        vars(standin).update(pickle.loads(file.read_bytes()))  # noqa: S301
+    ended = Event()
+    written = b""
+
+    def write() -> None:
+        nonlocal written
+        with standin._lock:
+            now = pickle.dumps({name: getattr(standin, name) for name in standin.KEPT})
+        if now != written:
+            whole = file.with_suffix(".new")
+            whole.write_bytes(now)
+            whole.replace(file)
+            written = now
+
+    def write_on() -> None:
+        while not ended.wait(0.5):
+            write()
+
+    thread = Thread(target=write_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        write()
