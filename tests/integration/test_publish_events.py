@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 
-from local.aws import moto
 from local.loopback import listen, serving
 from publish_events.app import handler
 from shared import bus as shared_bus
@@ -22,6 +21,7 @@ from shared.payments.payment import Payment
 from shared.store.items import to_item
 from tests.bus import FOR_NOW, Fault, ScriptedBus, deliver, scripted_bus
 from tests.conftest import Context, forget, proxy_event
+from tests.moto import moto
 from tests.unit.samples import payment
 
 PAUSE = shared_bus.FIRST_PAUSE_SECONDS
