@@ -46,7 +46,7 @@ test-package: $(READY) ## Build for both processors, check the packages, and run
 	$(BIN)/python -m tools.packaged
 
 reliability: $(READY) ## Show what the API survives, every case (DYNAMODB_LOCAL_URL=... as above)
-	$(BIN)/pytest -n auto -m "slow or not slow" tests/reliability tests/gateways
+	$(BIN)/pytest -n auto -m "slow or not slow" tests/reliability tests/gateways tests/local/test_payments.py
 
 soak: $(READY) ## Drive random histories of calls and faults against the model (MINUTES=10)
 	MINUTES=$(or $(MINUTES),10) $(BIN)/pytest tests/reliability/test_model.py tests/reliability/test_life_model.py

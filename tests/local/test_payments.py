@@ -337,7 +337,9 @@ def test_the_data_live_in_another_store(tmp_path: Path) -> None:
     server.stop()
 
 
-@pytest.mark.parametrize("signal", [SIGINT, SIGKILL], ids=["Ctrl-C", "killed"])
+@pytest.mark.parametrize(
+    "signal", [pytest.param(SIGINT, marks=pytest.mark.slow, id="Ctrl-C"), SIGKILL]
+)
 def test_what_was_made_is_there_after_a_restart(tmp_path: Path, signal: int) -> None:
     log, folder = tmp_path / "log", tmp_path / "log-kept"
     with running(ROOT / "template.yaml", log) as stack:
@@ -365,7 +367,13 @@ def test_what_was_made_is_there_after_a_restart(tmp_path: Path, signal: int) -> 
         read = f"/payment?paymentId={at_stripe['paymentId']}"
         wait_for(lambda: stack.call("GET", read, token).json["status"] == "CAPTURED")
 
-    with running(ROOT / "template.yaml", log, "--fresh") as stack:
+
+@pytest.mark.slow
+def test_a_fresh_start_forgets_what_was_made(tmp_path: Path) -> None:
+    with running(ROOT / "template.yaml", tmp_path / "log") as stack:
+        payment = stack.call("POST", "/payment", stack.token(), PAYMENT).json
+
+    with running(ROOT / "template.yaml", tmp_path / "log", "--fresh") as stack:
         assert "is new" in stack.guide
         path = f"/payment?paymentId={payment['paymentId']}"
         assert stack.call("GET", path, stack.token()).status == 404
