@@ -133,12 +133,21 @@ format: $(READY) ## Put the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(READY) ## Compile both requirements files from pyproject.toml
+lock: $(READY) ## Compile the requirements files from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --no-strip-extras --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile $(LOCK) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile $(LOCK) --constraint requirements-dev.txt --group deploy -o requirements-deploy.txt
 
 PINS := --quiet --no-annotate --no-emit-index-url --no-emit-find-links
 LOCK := $(PINS) --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock"
+
+# Wheels alone: no package runs code of its own to be installed. The file names every one, as lock does.
+deploy-tools: ## Set up what builds and deploys in .venv, and nothing else: for CI
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements-deploy.txt
+
+sbom: ## Write sbom.json (CycloneDX): what the functions' packages are made of
+	$(BIN)/uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible --of JSON -o sbom.json requirements.txt
 
 # `sam build` calls this for each function, with the folder to fill in ARTIFACTS_DIR. In SAM's build container
 # (--use-container) this machine's .venv is there, but the Python that it points to is not.
