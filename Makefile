@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api openapi test test-package reliability soak smoke browser bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
+.PHONY: help run token start-api openapi test test-package reliability soak smoke rehearse rehearse-mistakes deploy-tools sbom browser bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,13 @@ soak: $(READY) ## Drive random histories of calls and faults against the model (
 smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://... TOKEN=...)
 	@test -n "$(URL)" -a -n "$(TOKEN)" || { echo "make smoke URL=https://... TOKEN=..." >&2; exit 1; }
 	@$(BIN)/pytest -q tests/e2e
+
+# MiniStack has an environment of its own, for its botocore and its Python.
+rehearse: $(READY) ## Run the real sam deploy on an emulator of AWS, without a network (ENVIRONMENT=prod; root on Linux)
+	$(BIN)/python -m tools.rehearse $(or $(ENVIRONMENT),dev)
+
+rehearse-mistakes: $(READY) ## See the rehearsal catch a wrong action, scope, handler, variable and attribute (minutes)
+	$(BIN)/python -m tools.rehearse mistakes
 
 # In an environment of its own: Playwright brings a driver of 45 MB. It takes the browser that is there.
 browser: $(READY) ## Pay at the stand-ins in a real browser (needs chromium, or CHROMIUM=...)
