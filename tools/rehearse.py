@@ -63,11 +63,13 @@ class RehearsalError(Exception):
 
 def main(what: str) -> None:
     """Prepare what needs a network; then go where there is none."""
+    if sys.platform != "linux" or os.geteuid():
+        print("skipped: a rehearsal needs Linux, and to be root")
+        return
     python = interpreter("3.13")
     missing = [name for name in ("unshare", "ip", "openssl", "git") if not shutil.which(name)]
-    if sys.platform != "linux" or os.geteuid() or missing or not python:
-        missing += [] if python else ["Python 3.13"]
-        print("skipped: a rehearsal needs", ", ".join(missing) or "Linux, and to be root")
+    if not python or missing:
+        print("skipped: a rehearsal needs", ", ".join(missing) or "Python 3.13")
         return
     _make_emulator(python)
     project = _copy()

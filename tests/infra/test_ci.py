@@ -237,6 +237,22 @@ def test_the_boundary_lets_the_stacks_functions_do_what_their_policies_say(stack
     assert not [action for action in allowed if "*" in action or action.startswith("iam:")]
 
 
+def test_cloudformation_may_make_what_the_template_has(stack: Stack) -> None:
+    """By service: the emulator of `make rehearse` does not ask this role."""
+    services = {
+        "ApiGateway": "apigateway",
+        "Cognito": "cognito-idp",
+        "WAFv2": "wafv2",
+    }
+    may = {
+        action.split(":")[0] for each in statements("StackRole").values() for action in named(each)
+    }
+    kinds = {kind.split("::")[1] for kind in stack.kinds}
+    asked_for = {services.get(kind, kind.lower()) for kind in kinds}
+
+    assert asked_for <= may
+
+
 def test_uploads_are_for_one_environment_and_by_nobody_else() -> None:
     for role in ("DeployRole", "StackRole"):
         assert "aws-sam-cli-managed-default" not in str(statements(role))
