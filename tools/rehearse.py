@@ -173,13 +173,14 @@ class Stack:
         file.write_text(tomlkit.dumps(config))
 
     def deploy(self, *options: str) -> None:
-        """Deploy the build that is there, and get a services' token."""
+        """Deploy the build that is there; get a services' token, which outlasts the updates."""
         if self.by_ci:
             _run(self.project, ".ci/deploy", self.environment, *options, **self._role)
         else:
             _run(self.project, "sam", "deploy", *options)
-        token = ["make", "-s", "token", f"STACK={self.name}", "SERVICE=1", "FRESH=1"]
-        self._token = _run(self.project, *token).strip().splitlines()[-1]
+        if not self._token:
+            token = ["make", "-s", "token", f"STACK={self.name}", "SERVICE=1"]
+            self._token = _run(self.project, *token).strip().splitlines()[-1]
 
     def smoke(self) -> None:
         """Run the smoke test as a person would; .ci/deploy has run it already."""
