@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api openapi test test-package reliability soak smoke browser bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
+.PHONY: help run token start-api openapi test test-package reliability soak smoke rehearse rehearse-mistakes deploy-tools sbom browser bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,13 @@ soak: $(READY) ## Drive random histories of calls and faults against the model (
 smoke: $(READY) ## Call a deployment: create, replay, read, refuse (URL=https://... TOKEN=...)
 	@test -n "$(URL)" -a -n "$(TOKEN)" || { echo "make smoke URL=https://... TOKEN=..." >&2; exit 1; }
 	@$(BIN)/pytest -q tests/e2e
+
+# MiniStack has an environment of its own, for its botocore and its Python.
+rehearse: $(READY) ## Run the real sam deploy on an emulator of AWS, without a network (ENVIRONMENT=prod; root on Linux)
+	$(BIN)/python -m tools.rehearse $(or $(ENVIRONMENT),dev)
+
+rehearse-mistakes: $(READY) ## See the rehearsal catch a wrong action, scope, handler, variable and attribute (minutes)
+	$(BIN)/python -m tools.rehearse mistakes
 
 # In an environment of its own: Playwright brings a driver of 45 MB. It takes the browser that is there.
 browser: $(READY) ## Pay at the stand-ins in a real browser (needs chromium, or CHROMIUM=...)
@@ -136,12 +143,21 @@ format: $(READY) ## Put the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(READY) ## Compile both requirements files from pyproject.toml
+lock: $(READY) ## Compile the requirements files from pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) --no-strip-extras --group dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile $(LOCK) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile $(LOCK) --constraint requirements-dev.txt --group deploy -o requirements-deploy.txt
 
 PINS := --quiet --no-annotate --no-emit-index-url --no-emit-find-links
 LOCK := $(PINS) --universal --python-version 3.10 --generate-hashes --custom-compile-command "make lock"
+
+# Wheels alone: no package runs code of its own to be installed. The file names every one, as lock does.
+deploy-tools: ## Set up what builds and deploys in .venv, and nothing else: for CI
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements-deploy.txt
+
+sbom: ## Write sbom.json (CycloneDX): what the functions' packages are made of
+	$(BIN)/uvx --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible --of JSON -o sbom.json requirements.txt
 
 # `sam build` calls this for each function, with the folder to fill in ARTIFACTS_DIR. In SAM's build container
 # (--use-container) this machine's .venv is there, but the Python that it points to is not.

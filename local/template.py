@@ -69,7 +69,9 @@ class Template:
     """
 
     def __init__(self, path: Path, parameters: Mapping[str, str] = {}) -> None:
-        """Translate the template at `path`; a parameter that is not given has its default.
+        """Translate the template at `path`.
+
+        A parameter that is not given has its default, or else the first of its allowed values.
 
         Raises:
             LocalError: it cannot be read, or is not a valid SAM template.
@@ -203,6 +205,9 @@ def _translate(path: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
         source = yaml_parse(path.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
         for name, value in parameters.items():
             source["Parameters"][name]["Default"] = value
+        for parameter in source.get("Parameters", {}).values():
+            if "AllowedValues" in parameter:  # whoever deploys has to choose; the laptop is dev
+                parameter.setdefault("Default", parameter["AllowedValues"][0])
         source = _without_loops(source)
         folder = source.get("Globals", {}).get("Function", {}).pop("CodeUri", ".")
         for resource in source["Resources"].values():

@@ -103,6 +103,14 @@ def test_nobody_calls_without_a_token(token: str | None) -> None:
     assert_problem(call("POST", body=REQUEST, token=token), 401)
 
 
+def test_nothing_is_left_to_pay(created: Answer) -> None:
+    """The payment is manual: no money has moved, and now none is waited for."""
+    canceled = call("POST", f"payment/{created.json['paymentId']}/cancel")
+
+    assert (canceled.status, canceled.json["status"]) == (200, "CANCELED")
+    assert canceled.json["description"] == REQUEST["description"]
+
+
 def assert_problem(answer: Answer, status: int) -> None:
     assert answer.status == status, answer.json
     assert answer.headers.get_content_type() == "application/problem+json"

@@ -41,6 +41,23 @@ class Stack(Template):
         }
 
     @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Return every parameter by its name, as the template has it."""
+        parameters: dict[str, dict[str, Any]] = self._template["Parameters"]
+        return parameters
+
+    @property
+    def broken_rules(self) -> list[str]:
+        """Return what CloudFormation says of the parameters before it makes anything."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self._template["Rules"].values()
+            if self._evaluate(rule.get("RuleCondition", True))
+            for assertion in rule["Assertions"]
+            if not self._evaluate(assertion["Assert"])
+        ]
+
+    @property
     def kinds(self) -> set[str]:
         return {resource["Type"] for resource in self._template["Resources"].values()}
 

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from tests.infra.conftest import Stack
+from tests.infra.conftest import Stack, deployed
 
 SIGNED_IN = "aws.cognito.signin.user.admin"
 
@@ -155,6 +155,31 @@ def test_logs_are_written_by_a_role_that_outlives_the_stack(stack: Stack) -> Non
     assert account["DeletionPolicy"] == role["DeletionPolicy"] == "Retain"
     [api] = stack.all("AWS::ApiGateway::RestApi").values()
     assert api["DependsOn"] == "ApiGatewayAccount"
+
+
+def test_one_stack_of_an_account_sets_that_role() -> None:
+    stack = deployed(SetsApiGatewayRole="false")
+
+    assert not stack.all("AWS::ApiGateway::Account")
+    assert "ApiGatewayLogsRole" not in stack.all("AWS::IAM::Role")
+
+
+def test_calls_pass_a_firewall_where_that_is_asked_for(stack: Stack) -> None:
+    assert not [kind for kind in stack.kinds if stack.all(kind) and "WAF" in kind]
+
+    acl = "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/ours/1"
+    given = deployed(WebAclArn=acl)
+    assert given.one("AWS::WAFv2::WebACLAssociation")["WebACLArn"] == acl
+    assert not given.all("AWS::WAFv2::WebACL")
+
+    limited = deployed(CallsPerAddress="100")
+    association = limited.one("AWS::WAFv2::WebACLAssociation")
+    assert association["WebACLArn"] == "WebAcl.Arn"
+    assert re.search("/restapis/Api/stages/Apiprod", association["ResourceArn"])
+    [rule] = limited.one("AWS::WAFv2::WebACL")["Rules"]
+    limit = {"AggregateKeyType": "IP", "Limit": "100"}
+    assert rule["Statement"] == {"RateBasedStatement": limit}
+    assert list(rule["Action"]) == ["Block"]
 
 
 def test_nothing_older_than_tls_1_2_is_spoken(stack: Stack) -> None:

@@ -1,9 +1,11 @@
 """What is kept, and for whom: the table, the users, and what the outputs tell."""
 
+import json
 import re
 
 import pytest
 
+from local import template
 from tests.conftest import ROOT
 from tests.infra.conftest import Stack, deployed
 
@@ -36,8 +38,54 @@ def test_prod_keeps_payments_and_users_and_dev_goes_away_whole(
         if resource.get("DeletionPolicy") == "Retain"
     }
     assert kept - {"ApiGatewayAccount", "ApiGatewayLogsRole"} == (
-        {"PaymentsTable", "UserPool"} if keeps else set()
+        {"PaymentsTable", "UserPool", "FunctionLogs", "AccessLogs"} if keeps else set()
     )
+
+
+def test_after_a_restore_everything_uses_the_restored_table() -> None:
+    """All but the stack's own table, which it keeps; a changed variable is a new version."""
+    stack = deployed(RestoredTable="restored")
+
+    for function in stack.functions.values():
+        assert function["Environment"]["Variables"]["TABLE_NAME"] == "restored"
+    assert stack.outputs["PaymentsTableName"] == "restored"
+    roles = json.dumps(
+        [
+            policy
+            for name, role in stack.all("AWS::IAM::Role").items()
+            if name.endswith("FunctionRole")
+            for policy in role["Properties"].get("Policies", [])
+        ]
+    )
+    assert roles.count(":table/restored") >= len(stack.functions)
+    assert "PaymentsTable.Arn" not in roles
+    alarm = json.dumps(stack.all("AWS::CloudWatch::Alarm")["TableFailuresAlarm"])
+    assert '"restored"' in alarm
+    assert "PaymentsTable" not in alarm
+
+
+def test_backups_leave_the_account_where_a_vault_is_given(stack: Stack) -> None:
+    assert not [kind for kind in stack.kinds if stack.all(kind) and "::Backup::" in kind]
+
+    vault = "arn:aws:backup:eu-central-1:999999999999:backup-vault:payments"
+    stack = deployed(BackupVaultArn=vault)
+    [rule] = stack.one("AWS::Backup::BackupPlan")["BackupPlan"]["BackupPlanRule"]
+    assert [copy["DestinationBackupVaultArn"] for copy in rule["CopyActions"]] == [vault]
+    selection = stack.one("AWS::Backup::BackupSelection")["BackupSelection"]
+    assert selection["Resources"] == ["PaymentsTable.Arn"]
+    assert selection["IamRoleArn"] == "BackupRole.Arn"
+    [kept] = stack.all("AWS::Backup::BackupVault").values()
+    assert kept["DeletionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize(("partition", "host"), [("aws", "auth"), ("aws-us-gov", "auth-fips")])
+def test_the_login_is_found_in_other_partitions(
+    partition: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(template._PSEUDO_PARAMETERS, "AWS::Partition", partition)
+
+    url = deployed().outputs["LoginURL"]
+    assert url == f"https://UserPoolDomain.{host}.us-east-1.amazoncognito.com"
 
 
 def test_people_sign_in_by_code_and_never_implicitly(stack: Stack) -> None:

@@ -109,7 +109,8 @@ def test_beyond_that_it_may_log_and_trace(stack: Stack) -> None:
         policies = {arn.rpartition("/")[2] for arn in role["Properties"]["ManagedPolicyArns"]}
         assert policies == {
             "ApiGatewayLogsRole": {"AmazonAPIGatewayPushToCloudWatchLogs"},
-            "CodeDeployServiceRole": {"AWSCodeDeployRoleForLambda"},
+            "CodeDeployRole": {"AWSCodeDeployRoleForLambda"},
+            "BackupRole": {"AWSBackupServiceRolePolicyForBackup"},
         }.get(name, FUNCTIONS_MAY), name
         for statement in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
             assert "*" not in str(statement["Principal"])
@@ -180,13 +181,60 @@ def test_a_release_is_a_canary_in_prod_that_alarms_take_back(
     }
     assert len(groups) == len(guarded)
 
-    kind = "Canary10Percent5Minutes" if environment == "prod" else "AllAtOnce"
+    is_canary = environment == "prod"
+    kind = "Canary10Percent5Minutes" if is_canary else "AllAtOnce"
     for group in groups.values():
         assert group["Properties"]["DeploymentConfigName"] == f"CodeDeployDefault.Lambda{kind}"
         assert group["Properties"]["AutoRollbackConfiguration"]["Enabled"] is True
-        alarms = {alarm["Name"] for alarm in group["Properties"]["AlarmConfiguration"]["Alarms"]}
-        assert {"CrashesAlarm", "DefectsAlarm", "FailuresAlarm"} <= alarms
+        assert group["Properties"]["ServiceRoleArn"] == "CodeDeployRole.Arn"
+        watched = group["Properties"]["AlarmConfiguration"].get("Alarms", [])
+        alarms = {alarm["Name"] for alarm in watched}
+        assert alarms == ({"CrashesAlarm", "DefectsAlarm", "FailuresAlarm"} if is_canary else set())
         assert alarms <= set(stack.all("AWS::CloudWatch::Alarm"))
+
+
+def test_a_release_is_taken_back_at_once_and_no_alarm_is_in_its_way() -> None:
+    groups = deployed(Environment="prod", ReleaseType="AllAtOnce").all(
+        "AWS::CodeDeploy::DeploymentGroup"
+    )
+
+    for group in groups.values():
+        assert group["Properties"]["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
+        assert not group["Properties"]["AlarmConfiguration"]
+
+
+def test_nothing_of_a_function_changes_without_its_version_changing(stack: Stack) -> None:
+    """Lambda makes no new version for tags and reserved concurrency, and the release would fail."""
+    source = yaml_parse((ROOT / "template.yaml").read_text())
+    functions = [
+        each["Properties"]
+        for each in source["Resources"].values()
+        if each["Type"] == "AWS::Serverless::Function"
+    ]
+    for properties in [*functions, source["Globals"]["Function"]]:
+        assert not {"Tags", "ReservedConcurrentExecutions", "RecursiveLoop"} & set(properties)
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_no_role_may_do_more_than_the_boundary_where_one_is_given(environment: str) -> None:
+    def boundaries(**parameters: str) -> set[str | None]:
+        stack = deployed(Environment=environment, BackupVaultArn="arn:aws:backup", **parameters)
+        roles = stack.all("AWS::IAM::Role").values()
+        assert len(roles) > len(stack.functions)
+        return {role["Properties"].get("PermissionsBoundary") for role in roles}
+
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    assert boundaries() == {None}
+    assert boundaries(PermissionsBoundary=boundary) == {boundary}
+
+
+def test_functions_take_only_signed_code_where_that_is_asked_for(stack: Stack) -> None:
+    def configurations(stack: Stack) -> set[str | None]:
+        return {function.get("CodeSigningConfigArn") for function in stack.functions.values()}
+
+    config = "arn:aws:lambda:eu-central-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    assert configurations(stack) == {None}
+    assert configurations(deployed(CodeSigningConfigArn=config)) == {config}
 
 
 def test_a_changed_setting_is_a_new_version(tmp_path: Path) -> None:
@@ -205,6 +253,7 @@ def test_a_changed_setting_is_a_new_version(tmp_path: Path) -> None:
     for changed in (
         versions(AllowedOrigin="https://other.example"),
         versions(SnapStart="On"),
+        versions(RestoredTable="restored"),
         versions(memory=1024),
     ):
         assert versions().isdisjoint(changed)
