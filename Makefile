@@ -136,6 +136,8 @@ clients: $(READY) ## Lint docs/openapi.json and docs/asyncapi.json by redocly an
 	npx --yes @stoplight/spectral-cli@6.16.3 lint --fail-severity hint --ruleset $(CLIENTS)/spectral.yaml docs/openapi.json
 	npx --yes --package typescript@5.9 --package openapi-typescript@7.13.0 sh -c \
 	  'openapi-typescript docs/openapi.json -o $(CLIENTS)/api.d.ts && tsc --noEmit --strict $(CLIENTS)/api.d.ts'
+	sed -n '/^```ts$$/,/^```$$/{/^```/d;p}' docs/clients.md > $(CLIENTS)/client.mts
+	npx --yes --package typescript@5.9 tsc --strict --target es2022 --module nodenext $(CLIENTS)/client.mts
 	npx --yes openapi-to-postmanv2@6.3.3 -s docs/openapi.json -o $(CLIENTS)/postman.json -O parametersResolution=Example
 	$(BIN)/uvx openapi-python-client@0.29.1 generate --path docs/openapi.json --output-path $(CLIENTS)/python --overwrite --fail-on-warning
 
