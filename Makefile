@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run token start-api openapi test test-package reliability soak smoke rehearse rehearse-mistakes deploy-tools sbom browser bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
+.PHONY: help doctor run token start-api openapi test test-package reliability soak smoke rehearse rehearse-mistakes deploy-tools sbom browser bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,9 @@ $(READY): requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements-dev.txt)"
 	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
 	@touch $@
+
+doctor: $(READY) ## Say what this machine has of what the commands need, and how to get the rest
+	@$(BIN)/python -m tools.doctor
 
 # STRIPE_KEY and the like, given to make, reach it in the environment.
 run: $(READY) ## Run the API and its gateways on this machine, no Docker, no AWS (PORT=3000; FRESH=1 forgets earlier runs; DYNAMODB=http://... keeps the payments there)
