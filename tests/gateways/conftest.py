@@ -1,4 +1,4 @@
-"""A real store for the handlers, and a look for secrets in what they store and log."""
+"""A store for the handlers, moto's alone, and a look for secrets in what they store and log."""
 
 import io
 import json
@@ -8,11 +8,20 @@ from typing import Any
 
 import pytest
 
+from local.loopback import listen, serving
 from shared.store.dynamodb import DynamoDB
-from tests.integration.conftest import store, store_url, table  # noqa: F401
+from tests.integration.conftest import store, table  # noqa: F401
+from tests.moto import moto
 from tests.reliability.conftest import life  # noqa: F401
 
 SECRETS = re.compile(r"[sr]k_(test|live)_|whsec_|_secret_|client_secret|clientSecret|Bearer ")
+
+
+@pytest.fixture(scope="session", params=["moto"])
+def store_url() -> Iterator[str]:
+    """Return the endpoint of a store; the tests of the store itself try more than one."""
+    with serving(moto(), listen(0)) as url:
+        yield url
 
 
 class Quiet:

@@ -36,7 +36,6 @@ from shared.time_left import give
 from shared.wiring import operations
 from tests.conftest import Client, Context, Response, call, forget, proxy_event
 from tests.gateways import paypal_judge
-from tests.integration.conftest import store, store_url, table  # noqa: F401
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
 from tests.reliability.worker import shifted
 

@@ -254,6 +254,9 @@ def test_a_rule_of_a_subscriber_gets_the_event(monkeypatch: pytest.MonkeyPatch) 
         assert publish(*life(1)) == []
 
         [message] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+        client.remove_targets(Rule="r", EventBusName="payments", Ids=["q"])
+        client.delete_rule(Name="r", EventBusName="payments")
+        client.delete_event_bus(Name="payments")
     event = json.loads(message["Body"])
     assert (event["source"], event["detail-type"]) == ("payment-api", "payment.captured")
     assert event["detail"]["amountCapturedMinor"] == 10000
