@@ -167,7 +167,7 @@ class Shop:
 
 @pytest.fixture
 def paypal_shop(
-    store: Any,  # noqa: F811
+    store: Any,
     alice: Client,
     office: Client,
     monkeypatch: pytest.MonkeyPatch,
