@@ -19,13 +19,14 @@ RECORDED = (
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::Cognito::ManagedLoginBranding",
+    "AWS::Events::Archive",
 )
 
 
 def record(kind: str) -> None:
     """Let stacks have resources of a type, of which nothing is made."""
     provisioners._RESOURCE_HANDLERS[kind] = {
-        "create": lambda name, _properties, stack: (f"{stack}-{name}", {}),
+        "create": lambda name, _, stack: (f"{stack}-{name}", {"Arn": f"arn:{stack}-{name}"}),
         "update": lambda physical_id, _old, _new, _stack: (physical_id, {}),
         "delete": lambda *_: None,
     }
