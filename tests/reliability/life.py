@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from settle_payments.app import handler as settle_payments
-from shared.errors import StoreUnavailable
+from shared.errors import GatewayUnavailable, StoreUnavailable
 from shared.payments.lifecycle import MOVES
 from shared.payments.payment import AGREED, Payment, new_payment
 from shared.store.payments import payments
@@ -163,8 +163,12 @@ class Life:
             settle_payments({}, Context())
 
     def webhook(self, payment_id: str) -> None:
-        """Let the gateway tell that something happened to the payment."""
-        operations().learn(self.kept(payment_id))
+        """Let the gateway tell that something happened to the payment, until that is heard."""
+        for _ in range(3):
+            with suppress(GatewayUnavailable):  # answered 503, and sent again
+                operations().learn(self.kept(payment_id))
+                return
+        raise AssertionError("the fault has long passed, and the webhook is not heard")
 
     def kept(self, payment_id: str) -> Payment:
         return payments().get(payment_id, owner=None)
