@@ -91,11 +91,11 @@ load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security tests/gateways tests/reliability/test_life_late.py
 
-# In an environment of its own: mutmut needs a newer click than the SAM CLI names, and so does this project a newer boto3.
+# In an environment of its own: mutmut needs a newer click than the SAM CLI names, and this project a newer boto3 than others name.
 # It mutates a copy.
 mutation: $(READY) ## Change what ships in a thousand places, and see a test fail (MODULES="shared.payments.money* ...")
 	@rm -rf .mutation && mkdir -p .mutation/src && cp pyproject.toml .mutation
-	@printf '%s\n' "click>=8.4.2" "boto3>=1.44" > .mutation/overrides.txt
+	@printf '%s\n' "click>=8.4.2" "boto3>=1.44" "botocore>=1.44" > .mutation/overrides.txt
 	@git ls-files -co --exclude-standard -z | tar -cf - --null -T - | tar -xf - -C .mutation/src
 	cd .mutation && $(MUTMUT) run $(MODULES)
 	@cd .mutation && survivors=$$($(MUTMUT) results | sed -n '/: not checked/d; s/: .*//p') && \
