@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from create_payment.app import handler as create_payment
-from shared.payments.ids import refund_id
+from shared.payments.ids import fingerprint, refund_id
+from shared.payments.payment import new_payment
 from tests.conftest import Client, call, proxy_event
 
 REQUEST = {"amount": 100, "currency": "USD", "metadata": {"a": "1", "b": "2"}}
@@ -71,6 +72,18 @@ def test_a_key_names_the_same_payment_in_every_release() -> None:
 
     assert payment["paymentId"] == "pay_6adysptomqgtex2mhjvblwe3mi26qtfb"
     assert refund_id(payment["paymentId"], "r-1") == "ref_b3lbp576myqxquebskerdhtrpqiqajpi"
+
+
+def test_a_fingerprint_of_the_first_release_is_of_the_same_request_still() -> None:
+    """Another one would refuse every repeat of a call that an older release answered."""
+
+    def made(**fields: str) -> str:
+        return new_payment("alice", "k", amount_minor=100, currency="USD", **fields).fingerprint
+
+    assert made() == made(gateway="manual", capture="automatic")
+    assert made() == fingerprint(100, "USD", None, [])
+    assert len({made(), made(gateway="stripe"), made(capture="manual")}) == 3
+    assert made(return_url="https://shop.example/") != made()
 
 
 def test_a_refused_request_does_not_use_its_key_up(alice: Client) -> None:

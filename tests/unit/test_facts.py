@@ -59,7 +59,7 @@ def test_the_gateway_s_word_about_money_overrules_an_end(
     before = payment(end)
     after = revise(before, apply(before, Facts(word, captured)), "gateway")
 
-    assert (after.status, after.captured_minor) == (word, captured)
+    assert (after.status, after.state, after.captured_minor) == (word, word, captured)
 
 
 @pytest.mark.parametrize(

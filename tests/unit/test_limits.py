@@ -30,6 +30,7 @@ def refusal(gateway: str, currency: str, amount_minor: int) -> FieldError:
         ("stripe", "USD", 49, "amount", "must be at least 0.50 USD with stripe"),
         ("stripe", "JPY", 49, "amount", "must be at least 50 JPY with stripe"),
         ("stripe", "USD", 10**12, "amount", "must be at most 9999999999.99 USD with stripe"),
+        ("stripe", "ISK", 10**10, "amount", "must be at most 9999999999 ISK with stripe"),
         ("paypal", "USD", 0, "amount", "must be at least 0.01 USD with paypal"),
         ("stripe", "KWD", 1001, "amount", "stripe takes KWD with 2 decimals"),
         ("paypal", "HUF", 12345, "amount", "paypal takes HUF with 0 decimals"),

@@ -31,6 +31,17 @@ def told(before: Payment | None, after: Payment | None) -> list[str]:
         (payment("AUTHORIZED", **HELD), payment("CAPTURED", **PAID), ["captured"]),
         (payment(), payment("CAPTURED", captured_minor=1), ["captured"]),
         (payment("AUTHORIZED", **HELD), payment("CANCELED"), ["canceled"]),
+        # What was told before is not told again.
+        (
+            payment("CAPTURED", **PAID, refunds=(refund(1), refund(2, status="PENDING"))),
+            payment("CAPTURED", **PAID, refunds=(refund(1), refund(2, status="FAILED"))),
+            ["refund_failed"],
+        ),
+        (
+            payment("CAPTURED", **PAID, refunds=(refund(1, status="FAILED"),)),
+            payment("CAPTURED", **PAID, refunds=(refund(1, status="FAILED"), refund(2))),
+            ["refunded"],
+        ),
         (payment("AUTHORIZED", **HELD), payment("EXPIRED"), ["expired"]),
         (payment("REQUIRES_ACTION"), payment("FAILED", last_error=DECLINED), ["failed"]),
         (payment("CAPTURED", **PAID), payment("FAILED"), ["failed"]),  # the capture was reversed
