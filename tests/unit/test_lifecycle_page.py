@@ -1,5 +1,7 @@
 """The picture in docs/life.md is the table's."""
 
+import re
+
 from shared.payments.lifecycle import MOVES, STATUSES
 from tests.conftest import ROOT
 from tools.lifecycle import PAGE, diagram, page
@@ -26,3 +28,10 @@ def test_the_picture_has_every_move_that_is_not_by_an_update_alone() -> None:
             }
             found = drawn & {(start.strip(), end) for start, end in arrows}
             assert bool(found) == bool(calls), (status, to)
+
+
+def test_the_readme_s_picture_is_of_moves_that_there_are() -> None:
+    arrows = re.findall(r"^    (\w+) --> (\w+): (\w+)$", (ROOT / "README.md").read_text(), re.M)
+
+    assert len(arrows) > 5
+    assert all(cause in MOVES[before][after] for before, after, cause in arrows)
