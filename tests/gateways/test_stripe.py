@@ -35,8 +35,9 @@ from shared.store.payments import payments
 from shared.time_left import give
 from stripe_webhook.app import handler as stripe_webhook
 from tests.conftest import Client, Context, Response, call, forget, proxy_event
+from tests.gateways.standins import Network
 from tests.gateways.stripe_judge import SPEC, judge, judge_event
-from tests.reliability.proxy import SILENT, Answer, Fault, FaultProxy, Request
+from tests.reliability.proxy import SILENT, Fault
 from tests.reliability.worker import shifted
 
 HOUR = 3600
@@ -47,23 +48,6 @@ SESSION = {
     "success_url": "https://shop.example/",
     "line_items": [{"price_data": {"unit_amount": "100", "currency": "usd"}}],
 }
-
-
-class Network(FaultProxy):
-    """The way to Stripe; every header of an answer is kept."""
-
-    def _forward(self, request: Request) -> Answer:
-        connection = http.client.HTTPConnection(self._store, timeout=30)
-        try:
-            connection.request(request.method, request.path, request.body, request.headers)
-            response = connection.getresponse()
-            dropped = ("content-length", "connection", "date", "server")
-            headers = {
-                name: value for name, value in response.getheaders() if name.lower() not in dropped
-            }
-            return Answer(response.status, headers, response.read())
-        finally:
-            connection.close()
 
 
 class Shop:
