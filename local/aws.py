@@ -94,9 +94,8 @@ def create_tables(template: Template, url: str) -> list[str]:
                 TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
             )
             table = dynamodb.describe_table(TableName=name)["Table"]
-            if (
-                stream and "StreamSpecification" not in table
-            ):  # an older table, in a store that lasts
+            # A store that lasts may hold a table of an older template.
+            if stream and "StreamSpecification" not in table:
                 dynamodb.update_table(TableName=name, StreamSpecification=stream)
             tables.append(name)
     except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:

@@ -20,7 +20,7 @@ from local import events
 from local.loopback import HOST
 
 PUT_EVENTS = (b"x-amz-target", b"AWSEvents.PutEvents")
-KEPT = ("dynamodb", "cognito", "ssm")
+KEPT = frozenset({"dynamodb", "cognito", "ssm"})
 """The services whose state is written down. MiniStack itself writes at its end alone."""
 
 
@@ -45,24 +45,11 @@ def main(port: str, folder: str) -> None:
     changed = Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        asked, answered = b"", b""
-
-        async def receiving() -> Any:
-            nonlocal asked
-            message = await receive()
-            asked += message.get("body", b"")
-            return message
-
-        async def sending(message: Any) -> None:
-            nonlocal answered
-            answered += message.get("body", b"")
-            await send(message)
-
-        await ministack.app(scope, receiving, sending)
-        changed.set()
         if PUT_EVENTS in scope.get("headers", ()):
-            for line in events.lines(json.loads(asked), json.loads(answered)):
-                print(line, file=sys.stderr, flush=True)
+            await _tell(ministack.app, scope, receive, send)
+        else:
+            await ministack.app(scope, receive, send)
+        changed.set()
 
     Thread(target=_end_with_parent, daemon=True).start()
     Thread(target=_keep, args=[changed, ministack], daemon=True).start()
@@ -70,6 +57,26 @@ def main(port: str, folder: str) -> None:
     config.bind = [f"{HOST}:{port}"]
     config.loglevel = "ERROR"
     asyncio.run(serve(app, config))
+
+
+async def _tell(app: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Answer a call that puts events on a bus, and print a line for each."""
+    asked, answered = b"", b""
+
+    async def receiving() -> Any:
+        nonlocal asked
+        message = await receive()
+        asked += message.get("body", b"")
+        return message
+
+    async def sending(message: Any) -> None:
+        nonlocal answered
+        answered += message.get("body", b"")
+        await send(message)
+
+    await app(scope, receiving, sending)
+    for line in events.lines(json.loads(asked), json.loads(answered)):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _end_with_parent() -> None:
@@ -82,15 +89,17 @@ def _keep(changed: Event, ministack: Any) -> None:
     written: dict[str, str] = {}
     while changed.wait():
         changed.clear()
-        for name, state in ministack._build_persistence_save_dict().items():
-            if name in KEPT:
-                try:
-                    now = state()
-                    if repr(now) != written.get(name):
-                        persistence.save_state(name, now)
-                        written[name] = repr(now)
-                except RuntimeError:  # a call changes it this moment
-                    changed.set()
+        states = ministack._build_persistence_save_dict()
+        for name in states.keys() & KEPT:
+            try:
+                now = states[name]()
+                shown = repr(now)
+            except RuntimeError:  # a call changes it this moment
+                changed.set()
+                continue
+            if shown != written.get(name):
+                persistence.save_state(name, now)
+                written[name] = shown
         time.sleep(0.5)
 
 
