@@ -36,7 +36,7 @@ def serve(
     folder = folder or path.parent / ".local" / str(port)
     if is_fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    past = "has what was" if folder.exists() else "is new"
+    past = "has the data of earlier runs" if folder.exists() else "is new"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     template = Template(path)
     read = path.stat().st_mtime_ns
@@ -72,10 +72,10 @@ def serve(
             users=users,
             shown=lambda scope: f"$({make}{f' SCOPE={scope}' if scope else ''})",
         )
-        below = "events are shown below;" if followed.functions else ""
+        below = " events are shown below;" if followed.functions else ""
         lines = [
-            f"{url} is up. Edited code counts from the next call on; {below} Ctrl-C ends it all.",
-            f"{os.path.relpath(folder)} keeps what is made, and {past}: FRESH=1 empties it",
+            f"{url} is up. Edited code counts from the next call on;{below} Ctrl-C ends it all.",
+            f"Data stays in {os.path.relpath(folder)}, which {past}. FRESH=1 starts empty.",
             *(f"  {call}" for call in calls),
             f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"Sign in as {' or '.join(SEEDS)}, password {cognito.password}:",

@@ -343,7 +343,7 @@ def test_the_data_live_in_another_store(tmp_path: Path) -> None:
 def test_what_was_made_is_there_after_a_restart(tmp_path: Path, signal: int) -> None:
     log, folder = tmp_path / "log", tmp_path / "log-kept"
     with running(ROOT / "template.yaml", log) as stack:
-        assert "/log-kept keeps what is made, and is new" in stack.guide
+        assert "/log-kept, which is new" in stack.guide
         token = stack.token()
         payment = stack.call("POST", "/payment", token, PAYMENT).json
         at_stripe = stack.call("POST", "/payment", token, AT_STRIPE).json
@@ -355,7 +355,7 @@ def test_what_was_made_is_there_after_a_restart(tmp_path: Path, signal: int) -> 
         stack.end(signal)
 
     with running(ROOT / "template.yaml", log) as stack:
-        assert "/log-kept keeps what is made, and has what was" in stack.guide
+        assert "/log-kept, which has the data of earlier runs" in stack.guide
         assert (
             stack.call("GET", f"/payment?paymentId={payment['paymentId']}", token).json == payment
         )
