@@ -11,6 +11,7 @@ with bytecode). The same input makes the same bytes.
 Any Python from 3.10 on runs it; it needs nothing but pip or uv.
 """
 
+import fcntl
 import gzip
 import hashlib
 import json
@@ -22,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache
 from importlib.metadata import Distribution, distributions
 from modulefinder import ModuleFinder
@@ -54,6 +54,7 @@ LEFT_OUT = re.compile(
     | .*/examples-1\.json$
     | .*/endpoint-rule-set-1\.json(\.gz)?$  # botocore then goes by endpoints.json, which is sooner
     | dateutil/zoneinfo/.*\.tar\.gz$
+    | stripe/params/  # for type checkers alone, and a third of all files
     | [^/]+\.dist-info/ (?! METADATA$)
     """,
     re.VERBOSE,
@@ -81,7 +82,7 @@ def main(function: str, artifacts: Path) -> None:
     _compile(target, artifacts)
     ours, others = _imports(folder)
     for distribution in _needed(others, site):
-        _copy(distribution, site, artifacts)
+        _copy(distribution, site, artifacts, f".cpython-{target.python.replace('.', '')}.pyc")
     services = {service for module, service in SERVICES.items() if module in ours}
     _trim(artifacts / "botocore/data", services)
     for path in artifacts.rglob("*"):
@@ -111,7 +112,10 @@ def _target(function: str, artifacts: Path) -> Target:
             return Target(asked["runtime"].removeprefix("python"), machine)
     if artifacts == IN_SAMS_CONTAINER:
         return Target("{}.{}".format(*sys.version_info), platform.machine())
-    raise SystemExit(f"{record} does not tell {function}'s runtime and architecture: see _target")
+    raise SystemExit(
+        f"{record} does not tell {function}'s runtime and architecture: SAM writes that in a"
+        " `sam build` of all functions, so build without a function's name"
+    )
 
 
 @cache
@@ -123,16 +127,20 @@ def _site(target: Target) -> Path:
     site = ROOT / ".aws-sam/site" / name
     if site.exists():
         return site
-    # SAM's container keeps the project read-only.
-    is_kept = os.access(ROOT, os.W_OK)
-    if is_kept:
-        site.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=site.parent if is_kept else None))
-    _install(target, made)
-    _compile(target, made)
-    with suppress(OSError):  # another build was sooner
-        return made.rename(site) if is_kept else made
-    return made
+    if not os.access(ROOT, os.W_OK):  # SAM's container keeps the project read-only
+        return _filled(target, Path(tempfile.mkdtemp()))
+    site.parent.mkdir(parents=True, exist_ok=True)
+    with (site.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # `sam build` fills several packages at once
+        if not site.exists():
+            _filled(target, Path(tempfile.mkdtemp(dir=site.parent))).rename(site)
+    return site
+
+
+def _filled(target: Target, site: Path) -> Path:
+    _install(target, site)
+    _compile(target, site)
+    return site
 
 
 def _uv() -> str | None:
@@ -181,16 +189,15 @@ def _key(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _copy(distribution: Distribution, site: Path, artifacts: Path) -> None:
-    """Copy what a function reads of a distribution, with its bytecode."""
+def _copy(distribution: Distribution, site: Path, artifacts: Path, bytecode: str) -> None:
+    """Copy what a function reads of a distribution, with its bytecode: files of this ending."""
     for listed in distribution.files or ():
         if LEFT_OUT.match(str(listed)):
             continue
-        file = site / listed
-        for source in (file, *file.parent.glob(f"__pycache__/{file.stem}.*.pyc")):
-            destination = artifacts / source.relative_to(site)
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, destination)
+        for file in (listed, listed.parent / "__pycache__" / (listed.stem + bytecode)):
+            if (site / file).exists():
+                (artifacts / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(site / file, artifacts / file)
 
 
 def _compile_models(folder: str, artifacts: Path) -> None:
