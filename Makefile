@@ -45,7 +45,7 @@ test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Loc
 	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e --ignore tests/browser
 
 test-package: $(READY) ## Build for both processors, check the packages, and run the integration tests on them
-	$(BIN)/pytest tests/package
+	$(BIN)/pytest -n 2 --dist loadgroup tests/package
 	$(BIN)/python -m tools.packaged
 
 reliability: $(READY) ## Show what the API survives, every case (DYNAMODB_LOCAL_URL=... as above)

@@ -16,6 +16,13 @@ FUNCTIONS = {function: folder_of(function) for function in handlers()}
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the recipe's copy to one process, and the builds, which are made once, to another."""
+    for item in items:
+        is_recipe = "project" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("recipe" if is_recipe else "builds"))
+
+
 @pytest.fixture(scope="session", params=list(MACHINES))
 def architecture(request: pytest.FixtureRequest) -> str:
     return str(request.param)

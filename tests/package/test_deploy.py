@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -16,45 +17,54 @@ from tests.moto import moto
 from tests.package.conftest import BIN, FUNCTIONS
 
 BUCKET = "uploads"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
 
 
 @pytest.fixture(autouse=True)
 def region(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", ENVIRONMENT["AWS_DEFAULT_REGION"])
 
 
 @pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    with serving(moto(), listen(0)) as address:
-        yield address
+def s3() -> Iterator[Any]:
+    with serving(moto(), listen(0)) as url:
+        client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name=ENVIRONMENT["AWS_DEFAULT_REGION"],
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        client.create_bucket(Bucket=BUCKET)
+        yield client
 
 
-def package(build: Path, s3_url: str) -> Path:
-    packaged = build.parent / "packaged.yaml"
+@pytest.fixture(scope="module")
+def packaged(builds: dict[str, Path], s3: Any) -> Path:
+    return package(builds, s3, "packaged.yaml")
+
+
+def package(builds: dict[str, Path], s3: Any, name: str) -> Path:
+    """Package one processor's build: nothing here depends on which."""
+    build = next(iter(builds.values()))
+    packaged = build.parent / name
     command = [BIN / "sam", "package", "--template-file", build / "template.yaml"]
     command += ["--s3-bucket", BUCKET, "--output-template-file", packaged, "--no-progressbar"]
     environment = {
         **os.environ,
-        **CREDENTIALS,
-        "AWS_ENDPOINT_URL_S3": s3_url,
+        **ENVIRONMENT,
+        "AWS_ENDPOINT_URL_S3": s3.meta.endpoint_url,
         "SAM_CLI_TELEMETRY": "0",
     }
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     return packaged
 
 
-def test_the_packaged_template_is_uploaded_whole_and_valid(build: Path, s3_url: str) -> None:
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=s3_url,
-        region_name="us-east-1",
-        **{name.lower(): value for name, value in CREDENTIALS.items()},
-    )
-    s3.create_bucket(Bucket=BUCKET)
-
-    packaged = package(build, s3_url)
-
+def test_the_packaged_template_is_uploaded_whole_and_valid(packaged: Path, s3: Any) -> None:
     template = yaml_parse(packaged.read_text())
     uris = {template["Resources"][function]["Properties"]["CodeUri"] for function in FUNCTIONS}
     assert len(uris) == len(FUNCTIONS)
@@ -67,5 +77,7 @@ def test_the_packaged_template_is_uploaded_whole_and_valid(build: Path, s3_url: 
     subprocess.run([BIN / "cfn-lint", packaged], check=True)
 
 
-def test_the_same_code_is_not_uploaded_twice(build: Path, s3_url: str) -> None:
-    assert package(build, s3_url).read_text() == package(build, s3_url).read_text()
+def test_the_same_code_is_not_uploaded_twice(
+    packaged: Path, builds: dict[str, Path], s3: Any
+) -> None:
+    assert package(builds, s3, "again.yaml").read_text() == packaged.read_text()
