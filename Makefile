@@ -42,7 +42,7 @@ openapi: $(READY) ## Write docs/openapi.json and docs/asyncapi.json from the tem
 	$(BIN)/python -m tools.asyncapi
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
-	$(BIN)/pytest -n auto --ignore tests/package --ignore tests/e2e --ignore tests/browser
+	$(BIN)/pytest -n auto --dist loadgroup --ignore tests/package --ignore tests/e2e --ignore tests/browser
 
 test-package: $(READY) ## Build for both processors, check the packages, and run the integration tests on them
 	$(BIN)/pytest -n 2 --dist loadgroup tests/package

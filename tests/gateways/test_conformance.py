@@ -135,7 +135,7 @@ def money_of(payment: Payment, facts: Facts) -> tuple[str, int, int]:
     return after.status, after.captured_minor, after.refunded_minor
 
 
-@at_each()
+@at_each(turn=0)
 def test_an_operation_that_is_asked_for_twice_happens_once(
     life: StandInLife,
     step: str,
@@ -436,7 +436,7 @@ ANSWERS = {*SILENT, Fault.NONE, Fault.TWICE, Fault.CHANGED_ANSWER}
 NO_ANSWER = [fault for fault in Fault if fault not in ANSWERS]
 
 
-@at_each(NETWORK, turn=0, number=3)
+@at_each(NETWORK, turn=0, number=6)
 def test_an_unknown_outcome_is_a_202_and_never_a_failure(
     life: StandInLife,
     step: str,
@@ -460,7 +460,7 @@ def test_an_unknown_outcome_is_a_202_and_never_a_failure(
     found.has_led_to(life.settled(payment_id))
 
 
-@at_each(NETWORK, turn=1, number=3)
+@at_each(NETWORK, turn=1, number=6)
 def test_the_schedule_finds_an_unknown_outcome_that_nobody_asks_for(
     life: StandInLife,
     step: str,

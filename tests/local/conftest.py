@@ -21,6 +21,13 @@ from local import tokens
 from tests.conftest import ROOT, assert_no_secret
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of one laptop to one process, so that it is started once."""
+    for item in items:
+        for laptop in {"payments", "machinery"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(laptop))
+
+
 class Response(SimpleNamespace):
     status: int
     headers: Any

@@ -79,7 +79,7 @@ def go_through(life: Life, name: str, at_gateway: list[Trouble], at_store: list[
             trouble,
             by_turns(i, name),
             id=f"{trouble.name}-{by_turns(i, name)}",
-            marks=[pytest.mark.slow] * ((i + j) % 3 != 0),
+            marks=[pytest.mark.slow] * ((i + j) % 5 != 0),
         )
         for i, trouble in enumerate(AT_THE_GATEWAY)
         for j, name in enumerate(IN_FULL)

@@ -58,7 +58,3 @@ def test_a_mistake_is_told_in_one_line(
     functions: dict[str, str], files: list[str], told: list[str], tmp_path: Path
 ) -> None:
     assert list(mistakes(project(tmp_path, functions, *files))) == told
-
-
-def test_this_project_makes_none() -> None:
-    assert list(mistakes()) == []
