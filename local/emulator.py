@@ -80,7 +80,9 @@ async def _tell(app: Any, scope: Any, receive: Any, send: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()  # until nobody holds the other end
+    # Until nobody holds the other end. Not by Python's buffer: it would be locked meanwhile, and
+    # Python aborts where the process ends then.
+    os.read(sys.stdin.fileno(), 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
