@@ -68,8 +68,20 @@ class Operations:
         self._payments = payments
         self._gateways = gateways
 
-    def run(self, payment: Payment, command: Command, version: int | None = None) -> Outcome:
-        """Do what a command asks of a payment; `version` is the one to change (If-Match).
+    def run(
+        self,
+        payment: Payment,
+        command: Command,
+        version: int | None = None,
+        correlation_id: str | None = None,
+    ) -> Outcome:
+        """Do what a command asks of a payment.
+
+        Args:
+            payment: as it was read.
+            command: decides the next step, again each time the payment changed meanwhile.
+            version: the one to change (If-Match).
+            correlation_id: of the call that asks. What goes on with an operation keeps the old one.
 
         Raises:
             VersionMismatch: the payment has another version by now.
@@ -91,6 +103,8 @@ class Operations:
                 raise VersionMismatch
             gateway = self._gateway(payment)
             after, facts = step.payment, step.facts
+            if correlation_id and not goes_on:
+                after = replace(after, correlation_id=correlation_id)
             if facts is None and gateway.is_instant:
                 facts = _ask(gateway, after)
             if facts is not None:

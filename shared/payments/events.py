@@ -47,9 +47,10 @@ class Event:
 
     @cached_property
     def detail(self) -> str:
-        """The payment as the API shows it to the back office, after the event's id: JSON."""
+        """The payment as the API shows it to the back office, after the event's ids: JSON."""
         shown = payment_json(self.payment, with_owner=True, in_ascii=False)
-        return f'{{"eventId": {json.dumps(self.event_id)}, {shown[1:]}'
+        ids = {"eventId": self.event_id, "correlationId": self.payment.correlation_id}
+        return f"{json.dumps(ids)[:-1]}, {shown[1:]}"
 
 
 def events(before: Payment | None, after: Payment | None) -> list[Event]:

@@ -150,6 +150,7 @@ def whole() -> Payment:
         next_action=REDIRECT,
         last_error=DECLINED,
         cancellation_reason="reason",
+        correlation_id="UkD1kF9kFiAEv2w=",
     )
 
 
@@ -162,6 +163,7 @@ def test_an_event_says_what_the_api_says_and_nothing_internal() -> None:
     detail = json.loads(event.detail)
 
     assert detail.pop("eventId") == event.event_id
+    assert detail.pop("correlationId") == made.correlation_id
     assert detail == json.loads(payment_json(made, with_owner=True))
     assert SECRET not in event.detail
     assert "424242" not in event.detail
