@@ -62,6 +62,22 @@ def events(before: Payment | None, after: Payment | None) -> list[Event]:
     return [Event(kind, after) for kind in _types(before, after)] if after else []
 
 
+def money(before: Payment | None, after: Payment | None) -> Iterator[tuple[str, int]]:
+    """Yield to which status a change of a payment brought money, and how much, minor units.
+
+    Less than zero where it is gone again: a capture was reversed, or a refund came back.
+    """
+    if before is None or after is None:
+        return
+    if captured := after.captured_minor - before.captured_minor:
+        yield lifecycle.CAPTURED, captured
+    if refunded := after.refunded_minor - before.refunded_minor:
+        yield lifecycle.REFUNDED, refunded
+    is_new = after.status != before.status
+    if is_new and after.status in (lifecycle.AUTHORIZED, *lifecycle.ENDS):
+        yield after.status, after.amount_minor
+
+
 def _types(before: Payment | None, after: Payment) -> Iterator[str]:
     if before is None:
         yield CREATED
