@@ -9,7 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 
+from shared import trace
 from shared.api.log import logger, measure
 from shared.api.response import ids_of
 from shared.errors import GatewayKeysRefused, GatewayUnavailable, InvalidRequest
@@ -38,13 +40,13 @@ def asked(payment: Payment, kind: str, ask: Callable[[], Facts]) -> Facts:
 
 
 @contextmanager
-def gateway_call(gateway: str, kind: str, **ids: object) -> Iterator[dict[str, object]]:
-    """Log what is done within as one call of a gateway, and measure its time.
+def gateway_call(gateway: str, kind: str, **ids: Any) -> Iterator[dict[str, Any]]:
+    """Log what is done within as one call of a gateway, measure its time, and add it to the trace.
 
     What needed no request, such as a manual payment's operation, is no call. Who calls may add to
     the line that is handed out.
     """
-    line: dict[str, object] = {"gateway": gateway, "operation": kind, **ids}
+    line: dict[str, Any] = {"gateway": gateway, "operation": kind, **ids}
     requests, begun = listen(), perf_counter()
     try:
         yield line
@@ -58,13 +60,16 @@ def gateway_call(gateway: str, kind: str, **ids: object) -> Iterator[dict[str, o
             line["cause"] = repr(error.__cause__)
         raise
     finally:
-        outcome = str(line.setdefault("outcome", "unknown"))
+        outcome = line.setdefault("outcome", "unknown")
         if requests or outcome != "done":
             milliseconds = round((perf_counter() - begun) * 1000, 3)
             line |= {"requestIds": list(filter(None, requests)), "durationMs": milliseconds}
             logger().info("gateway", extra=line)
             kind_of = {"gateway": gateway, "outcome": outcome}
             measure("GatewayLatency", milliseconds, "Milliseconds", **kind_of)
+            is_fault = outcome in ("unknown", "keys")
+            about = line.get("correlationId")
+            trace.add(gateway, milliseconds / 1000, about, is_fault=is_fault)
 
 
 def _code(error: Mapping[str, str]) -> str:

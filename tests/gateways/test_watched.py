@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
 
 import boto3
@@ -169,6 +170,57 @@ def test_a_repeat_that_goes_on_with_an_operation_keeps_the_first_id(
     line = lines(logs)[-1]
     assert (line["traceId"], line["correlationId"]) == ("second", "first")
     assert life.kept(payment_id).correlation_id == "first"
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket]:
+    """Return what stands for Lambda's X-Ray daemon."""
+    with socket(AF_INET, SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(5)
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", address)
+        yield listening
+
+
+@gateways_with_pages
+@pytest.mark.parametrize("is_fault", [False, True])
+def test_a_sampled_call_is_on_the_map_under_its_gateway(
+    life: StandInLife, is_fault: bool, daemon: socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment_id = life.made()
+    root, parent = "1-5759e988-bd862e3fe1be46a994272793", "53995c3f42cd8ad8"
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", f"Root={root};Parent={parent};Sampled=1;Lineage=a:0")
+    life.stand_in.plan(*[Fault.DROPPED_ANSWER] * life.stand_in.tries * is_fault)
+
+    do(life, "confirm", payment_id, "confirm")
+
+    header, document = map(json.loads, daemon.recv(65_536).splitlines())
+    assert header == {"format": "json", "version": 1}
+    assert re.fullmatch("[0-9a-f]{16}", document.pop("id"))
+    assert 0 < document.pop("end_time") - document.pop("start_time") < 30
+    assert document == {
+        "type": "subsegment",
+        "trace_id": root,
+        "parent_id": parent,
+        "name": life.name,
+        "namespace": "remote",
+        "fault": is_fault,
+        "annotations": {"correlationId": "confirm"},
+    }
+
+
+@lives("stripe")
+@pytest.mark.parametrize("header", ["", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0"])
+def test_what_is_not_sampled_is_not_sent(
+    life: StandInLife, header: str, daemon: socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", header)
+    do(life, "confirm", life.made(), "confirm")
+
+    daemon.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        daemon.recv(65_536)
 
 
 # --- The dashboard, the alarms and the saved queries ask for what is written ---
