@@ -2,7 +2,7 @@
 
 from contextvars import ContextVar
 
-_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+_heard: ContextVar[list[str]] = ContextVar("heard")
 
 
 def listen() -> list[str]:
@@ -14,6 +14,4 @@ def listen() -> list[str]:
 
 def hear(request_id: str | None) -> None:
     """Take the id that an answer brings; without one, the request is known by an empty text."""
-    ids = _heard.get()
-    if ids is not None:
-        ids.append((request_id or "")[:64])
+    _heard.get([]).append((request_id or "")[:64])
