@@ -37,9 +37,10 @@ token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="p
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
 	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE)$(MANAGE),--service) $(if $(FRESH),--fresh))
 
-openapi: $(READY) ## Write docs/openapi.json and docs/asyncapi.json from the template, the models and the words beside them
+openapi: $(READY) ## Write docs/openapi.json, docs/asyncapi.json and docs/dashboard.svg from the template, the models and the words beside them
 	$(BIN)/python -m tools.openapi
 	$(BIN)/python -m tools.asyncapi
+	$(BIN)/python -m tools.dashboard
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto --dist loadgroup --ignore tests/package --ignore tests/e2e --ignore tests/browser
@@ -117,6 +118,7 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/cfn-lint template.yaml .github/oidc.yaml
 	$(BIN)/python -m tools.openapi --check
 	$(BIN)/python -m tools.asyncapi --check
+	$(BIN)/python -m tools.dashboard --check
 
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
 # the program; the original is fetched from GitHub.

@@ -16,7 +16,8 @@ def handler(request: Request) -> Response:
     """Take a `CancelRequest`; answer 200 with the payment, 202 while the outcome is not known."""
     asked_for = parse(CancelRequest, request.json(default={}))
     payment = payments().get(request.payment_id, request.caller.reach)
-    done = operations().run(payment, commands.cancel(asked_for.reason), request.if_match)
+    command = commands.cancel(asked_for.reason)
+    done = operations().run(payment, command, request.if_match, request.trace_id)
     return show(done.payment, request.caller, is_replay=done.is_replay, is_known=done.is_known)
 
 

@@ -16,7 +16,7 @@ def handler(request: Request) -> Response:
     """Take no body; answer 200 with the payment, 202 while the outcome is not known."""
     parse(ConfirmRequest, request.json(default={}))
     payment = payments().get(request.payment_id, request.caller.reach)
-    done = operations().run(payment, commands.confirm, request.if_match)
+    done = operations().run(payment, commands.confirm, request.if_match, request.trace_id)
     return show(done.payment, request.caller, is_replay=done.is_replay, is_known=done.is_known)
 
 

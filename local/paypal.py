@@ -307,9 +307,10 @@ class PayPal:
         shown = json.loads(json.dumps(None if is_token else answer))
         exchange = Exchange(request.method, request.path, headers, body, status, shown)
         self.exchanges.append(exchange)
+        debug_id = {"Paypal-Debug-Id": secrets.token_hex(6)}
         if answer is None:
-            return Response(status=status)
-        return Response(json.dumps(answer), status, mimetype="application/json")
+            return Response(status=status, headers=debug_id)
+        return Response(json.dumps(answer), status, debug_id, mimetype="application/json")
 
     def _answer(self, request: Request, body: bytes) -> tuple[int, Json | None]:
         if request.path == "/v1/oauth2/token":

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from settle_payments.settled import settle
 from shared.api.events import schedule
 from shared.payments.clock import now
 from shared.store.payments import payments
-from shared.wiring import operations
 
 BATCH = 500
 """How many payments of each part of the index one run takes up at most."""
@@ -16,4 +16,4 @@ BATCH = 500
 def handler() -> Iterator[Callable[[], object]]:
     """Yield, for each payment that is due, what settles it."""
     for payment_id in payments().due(now(), BATCH):
-        yield partial(operations().settle, payment_id)
+        yield partial(settle, payment_id)

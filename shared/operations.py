@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from shared.api.log import count, gauge
+from shared.api.log import measure
 from shared.errors import (
-    GatewayKeysRefused,
     GatewayUnavailable,
     OperationUnderWay,
     PaymentApiError,
@@ -25,6 +24,7 @@ from shared.errors import (
     StoreUnavailable,
     VersionMismatch,
 )
+from shared.gateway_calls import asked
 from shared.gateways.manual import Manual
 from shared.gateways.port import Gateway
 from shared.payments import lifecycle
@@ -68,8 +68,20 @@ class Operations:
         self._payments = payments
         self._gateways = gateways
 
-    def run(self, payment: Payment, command: Command, version: int | None = None) -> Outcome:
-        """Do what a command asks of a payment; `version` is the one to change (If-Match).
+    def run(
+        self,
+        payment: Payment,
+        command: Command,
+        version: int | None = None,
+        correlation_id: str | None = None,
+    ) -> Outcome:
+        """Do what a command asks of a payment.
+
+        Args:
+            payment: as it was read.
+            command: decides the next step, again each time the payment changed meanwhile.
+            version: the one to change (If-Match).
+            correlation_id: of the call that asks. What goes on with an operation keeps the old one.
 
         Raises:
             VersionMismatch: the payment has another version by now.
@@ -91,6 +103,8 @@ class Operations:
                 raise VersionMismatch
             gateway = self._gateway(payment)
             after, facts = step.payment, step.facts
+            if correlation_id and not goes_on:
+                after = replace(after, correlation_id=correlation_id)
             if facts is None and gateway.is_instant:
                 facts = _ask(gateway, after)
             if facts is not None:
@@ -117,8 +131,7 @@ class Operations:
                 payment = self._keep(payment, facts, operation.cause)
             else:
                 payment = self._resume(payment)
-        except GatewayUnavailable as error:
-            note(error)
+        except GatewayUnavailable:
             return Outcome(payment, is_known=False)
         if payment.operation == operation:
             return Outcome(payment, is_known=False)
@@ -148,7 +161,7 @@ class Operations:
             return changed.payment
         facts = _ask(gateway, payment)
         if not is_over(operation, facts):  # it may be the gateway's first answer, as it was then
-            facts = replace(gateway.fetch(payment), references=facts.references)
+            facts = replace(self._fetch(payment), references=facts.references)
         return self._keep(payment, facts, operation.cause)
 
     def learn(self, payment: Payment) -> Payment:
@@ -157,10 +170,10 @@ class Operations:
         Raises:
             GatewayUnavailable: its answer is not known.
         """
-        return self._keep(payment, self._gateway(payment).fetch(payment), "gateway")
+        return self._keep(payment, self._fetch(payment), "gateway")
 
-    def hear(self, payment_id: str, gateway: str) -> None:
-        """Take it from a gateway that something happened to a payment, and ask it what.
+    def hear(self, payment_id: str, gateway: str) -> Payment:
+        """Take it from a gateway that something happened to a payment, ask it what, and keep that.
 
         Raises:
             PaymentNotFound: there is none such of this gateway.
@@ -169,7 +182,7 @@ class Operations:
         payment = self._payments.get(payment_id, owner=None)
         if payment.gateway != gateway:
             raise PaymentNotFound
-        self._go_on(self.learn(payment))
+        return self._go_on(self.learn(payment))
 
     def _go_on(self, payment: Payment) -> Payment:
         """Take a payment further whose payer has agreed to it: at some gateways, this moves it."""
@@ -194,7 +207,7 @@ class Operations:
             return payment
         longest = LONGEST_IDLE_SECONDS
         if payment.operation:
-            gauge("OperationAge", _age(payment.operation))
+            measure("OperationAge", _age(payment.operation), "Seconds")
             longest = LONGEST_WAIT_SECONDS
         wait = min(FIRST_LOOK_SECONDS * 2**payment.attempts, longest)
         try:
@@ -206,10 +219,8 @@ class Operations:
                 payment = self._payments.save(
                     revise(payment, abandon(payment), operation.cause), payment
                 )
-        except PaymentChanged:
+        except (PaymentChanged, GatewayUnavailable):
             pass
-        except GatewayUnavailable as error:
-            note(error)
         return payment
 
     def _keep(self, payment: Payment, facts: Facts, cause: str) -> Payment:
@@ -219,8 +230,12 @@ class Operations:
                 return self._payments.save(revise(payment, apply(payment, facts), cause), payment)
             except PaymentChanged as changed:
                 payment = changed.payment
-                facts = self._gateway(payment).fetch(payment)
+                facts = self._fetch(payment)
         raise StoreUnavailable
+
+    def _fetch(self, payment: Payment) -> Facts:
+        gateway = self._gateway(payment)
+        return asked(payment, "fetch", lambda: gateway.fetch(payment))
 
     def _gateway(self, payment: Payment) -> Gateway:
         """Return the payment's gateway.
@@ -240,11 +255,6 @@ def manual_operations() -> Operations:
     return Operations(payments(), {MANUAL: Manual()})
 
 
-def note(error: GatewayUnavailable) -> None:
-    """Count a gateway that did not answer, by the reason."""
-    count("GatewayFailures", reason="keys" if isinstance(error, GatewayKeysRefused) else "silence")
-
-
 def _ask(gateway: Gateway, payment: Payment) -> Facts:
     """Ask the gateway for the payment's operation under way."""
     operation = payment.operation
@@ -256,7 +266,8 @@ def _ask(gateway: Gateway, payment: Payment) -> Facts:
         "cancel": gateway.cancel,
         "refund": gateway.refund,
     }
-    return ask[operation.kind](payment, operation)
+    kind = operation.kind
+    return asked(payment, kind, lambda: ask[kind](payment, operation))
 
 
 def _is_reached(payment: Payment, operation: Operation) -> bool:

@@ -84,6 +84,7 @@ def _message(name: str, words: str, schemas: Mapping[str, Any]) -> dict[str, Any
 def _example(name: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
     [payment] = schemas["Payment"]["examples"]
     event_id = f"{payment['paymentId']}.{payment['version']}.{name.partition('.')[2]}"
+    ids = {"eventId": event_id, "correlationId": "UkD1kF9kFiAEv2w="}
     owner = "5a1f5e0e-6c1b-4a8e-9a55-0d6c0b1f7c11"
     return {
         "version": "0",
@@ -94,7 +95,7 @@ def _example(name: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
         "time": "2026-11-24T09:00:00Z",
         "region": "eu-central-1",
         "resources": [],
-        "detail": {"eventId": event_id, **payment, "owner": owner},
+        "detail": {**ids, **payment, "owner": owner},
     }
 
 

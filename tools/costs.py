@@ -1,11 +1,18 @@
 """What a million payments cost on AWS, worked out from published prices: `python -m tools.costs`.
 
-A payment is one create, one event and one read. Free tiers are left out. The table stands in
-docs/costs.md, where a test holds it to this one. The prices were held against public copies of the
-pages named, the youngest of September 2026; not against the live pages.
+A payment is one create, one event and one read. A second table is what watching them costs in a
+month. Free tiers are left out. The tables stand in docs/costs.md, where a test holds them to these.
+The prices were held against public copies of the pages named, the youngest of September 2026; not
+against the live pages.
 """
 
+import json
 from typing import NamedTuple
+
+from samtranslator.yaml_helper import yaml_parse
+
+from shared.api.problems import PROBLEMS
+from tools.build import ROOT
 
 REGION, PRICES_OF = "us-east-1", "list prices as copied by September 2026"
 
@@ -13,8 +20,10 @@ REGION, PRICES_OF = "us-east-1", "list prices as copied by September 2026"
 # measured here: read `durationMs` and the REPORT lines of your own calls.
 BILLED_MS, MEMORY_GB = 20, 0.5
 FUNCTION_LOG_BYTES, ACCESS_LOG_BYTES = 1500, 350
-EVENT_LOG_BYTES, EVENT_BYTES = 900, 1500
+EVENT_LOG_BYTES, EVENT_BYTES = 1250, 1500
+GATEWAY_LOG_BYTES = 700  # the line of a gateway's call, and its metric's
 ITEM_KB = 1
+CURRENCIES, GATEWAYS, OPEN_HOURS = 2, 2, 160  # of a month's example
 TRACED = 0.05  # X-Ray's default rule: one call a second, and five in a hundred of the rest
 
 
@@ -36,6 +45,10 @@ PRICES = {
     "event": Price(1.00 / 1e6, "event, up to 64 KB", "aws.amazon.com/eventbridge/pricing"),
     "archive": Price(0.10, "GB of archived events", "aws.amazon.com/eventbridge/pricing"),
     "trace": Price(5.00 / 1e6, "X-Ray trace", "aws.amazon.com/xray/pricing"),
+    "metric": Price(0.30, "custom metric and month", "aws.amazon.com/cloudwatch/pricing"),
+    "alarm": Price(0.10, "metric of an alarm and month", "aws.amazon.com/cloudwatch/pricing"),
+    "dashboard": Price(3.00, "dashboard and month", "aws.amazon.com/cloudwatch/pricing"),
+    "scan": Price(0.005, "GB that a query scans", "aws.amazon.com/cloudwatch/pricing"),
 }
 
 CALLS = 2_000_000  # a create and a read for each of a million payments
@@ -76,21 +89,69 @@ def lines() -> list[tuple[str, str, float]]:
     return [(name, amount, PRICES[key].usd * units) for name, key, units, amount in amounts]
 
 
-def table() -> str:
-    """Return the lines as Markdown, with their sum."""
-    total = sum(usd for _, _, usd in lines())
+def watching() -> list[tuple[str, str, float]]:
+    """Return what watching costs in a month, how much of it there is, and USD.
+
+    A metric is charged for each of its kinds that counted something, and for the hours of that.
+    """
+    template = yaml_parse((ROOT / "template.yaml").read_text())  # type: ignore[no-untyped-call]
+    resources = template["Resources"].values()
+    alarms = [
+        each["Properties"]
+        for each in resources
+        if each["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in each
+    ]
+    looked_at = sum(max(1, json.dumps(each).count('"MetricStat"')) for each in alarms)
+    filters = sum(each["Type"] == "AWS::Logs::MetricFilter" for each in resources)
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    queries = sum("query" in each["properties"] for each in json.loads(body)["widgets"])
+    shown_gb = (CALLS * FUNCTION_LOG_BYTES + EVENTS * EVENT_LOG_BYTES) / 1e9 * 3 / 730
+    gateway_gb = EVENTS * GATEWAY_LOG_BYTES / 1e9
+    kinds = [
+        ("Metrics: payments, and money by status", 8 * CURRENCIES, f"{CURRENCIES} currencies"),
+        ("Metrics: calls and webhooks of gateways", 8 * GATEWAYS, f"{GATEWAYS} gateways"),
+        ("Metrics: refused calls by reason", len(PROBLEMS), "all reasons"),
+        ("Metrics: the schedule, and from the logs", 4 + filters, "all"),
+    ]
+    amounts = [
+        *((name, "metric", count, f"{count} at most, {of}") for name, count, of in kinds),
+        ("Alarms", "alarm", looked_at, f"{looked_at} metrics"),
+        ("Dashboard", "dashboard", 1, "the first three of an account are free"),
+        (
+            "Dashboard: its queries",
+            "scan",
+            queries * 60 * OPEN_HOURS * shown_gb,
+            f"{queries} of three hours' log, each minute of {OPEN_HOURS} hours that it is open",
+        ),
+        (
+            "Gateways: CloudWatch Logs",
+            "logs",
+            gateway_gb,
+            f"{gateway_gb:.1f} GB for a million calls",
+        ),
+    ]
+    return [(name, amount, PRICES[key].usd * units) for name, key, units, amount in amounts]
+
+
+def table(what: str, found: list[tuple[str, str, float]]) -> str:
+    """Return lines as Markdown, with their sum."""
+    total = sum(usd for _, _, usd in found)
     return "\n".join(
         [
-            f"| a million payments, {REGION}, {PRICES_OF} | amount | USD |",
+            f"| {what}, {REGION}, {PRICES_OF} | amount | USD |",
             "| --- | --- | ---: |",
-            *(f"| {name} | {amount} | {usd:.2f} |" for name, amount, usd in lines()),
+            *(f"| {name} | {amount} | {usd:.2f} |" for name, amount, usd in found),
             f"| **sum** | | **{total:.2f}** |",
         ]
     )
 
 
+def tables() -> list[str]:
+    """Return what a million payments cost, and what a month of watching them does."""
+    return [table("a million payments", lines()), table("watching, a month", watching())]
+
+
 if __name__ == "__main__":
-    print(table())
-    print()
+    print(*tables(), sep="\n\n", end="\n\n")
     for price in PRICES.values():
         print(f"{price.usd:.10f} USD a {price.unit}: {price.source}")

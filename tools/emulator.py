@@ -20,6 +20,7 @@ RECORDED = (
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::Cognito::ManagedLoginBranding",
     "AWS::Events::Archive",
+    "AWS::Logs::QueryDefinition",
 )
 
 

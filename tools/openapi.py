@@ -187,13 +187,15 @@ def _scopes(template: Template) -> dict[str, str]:
     }
 
 
-def keep(file: Path, make: Callable[[], Mapping[str, Any]], arguments: list[str]) -> int:
+def keep(file: Path, make: Callable[[], Mapping[str, Any] | str], arguments: list[str]) -> int:
     """Write a document, or with --check tell whether it is stale; return the exit status."""
     try:
-        made = json.dumps(make(), indent=2, ensure_ascii=False) + "\n"
+        made = make()
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
+    if not isinstance(made, str):
+        made = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
     if not arguments:
         file.write_text(made)
     elif not file.is_file() or file.read_text() != made:

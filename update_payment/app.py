@@ -16,7 +16,8 @@ def handler(request: Request) -> Response:
     """Take an `UpdateRequest`; answer 200 with the payment."""
     asked_for = parse(UpdateRequest, request.json())
     payment = payments().get(request.payment_id, request.caller.reach)
-    done = manual_operations().run(payment, commands.update(asked_for.status), request.if_match)
+    command = commands.update(asked_for.status)
+    done = manual_operations().run(payment, command, request.if_match, request.trace_id)
     return show(done.payment, request.caller, is_replay=done.is_replay, is_known=done.is_known)
 
 

@@ -18,25 +18,23 @@ def logger() -> Logger:
     return Logger(use_rfc3339=True, location=None)
 
 
-def count(name: str, **dimension: str) -> None:
-    """Add one to a CloudWatch metric of this service (Embedded Metric Format).
+def count(name: str, **dimensions: str) -> None:
+    """Add one to a CloudWatch metric of this service: see `measure`."""
+    measure(name, 1, **dimensions)
+
+
+def measure(name: str, value: float, unit: str = "Count", **dimensions: str) -> None:
+    """Write a value of a CloudWatch metric of this service (Embedded Metric Format).
 
     Args:
         name: the metric.
-        dimension: the one dimension that tells its kinds apart, beside the service.
+        value: in the unit. CloudWatch keeps how many values there were, their sum and percentiles.
+        unit: CloudWatch's name of it, such as Seconds.
+        dimensions: what tells its kinds apart, beside the service. Each kind is charged for.
     """
-    service = {"service": logger().service}
+    known = {"service": logger().service, **dimensions}
     with single_metric(
-        name, MetricUnit.Count, 1, namespace=NAMESPACE, default_dimensions={**service, **dimension}
-    ):
-        pass
-
-
-def gauge(name: str, seconds: float) -> None:
-    """Write a duration as a CloudWatch metric of this service."""
-    service = {"service": logger().service}
-    with single_metric(
-        name, MetricUnit.Seconds, seconds, namespace=NAMESPACE, default_dimensions=service
+        name, MetricUnit(unit), value, namespace=NAMESPACE, default_dimensions=known
     ):
         pass
 

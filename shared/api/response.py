@@ -30,8 +30,13 @@ def show(
     """Return the response that shows a payment to a caller: see `respond`."""
     document = payment_json(payment, with_owner=caller.is_back_office)
     headers = {"ETag": f'"{payment.version}"', **headers}
-    log = {"paymentId": payment.payment_id}
+    log = ids_of(payment)
     return respond(document, status, headers, log, is_replay=is_replay, is_known=is_known)
+
+
+def ids_of(payment: Payment) -> dict[str, object]:
+    """Return what a log line says of a payment: by these it is found."""
+    return {"paymentId": payment.payment_id, "correlationId": payment.correlation_id}
 
 
 def respond(

@@ -23,6 +23,7 @@ import urllib3
 from urllib3.util import Timeout, make_headers
 
 from shared.errors import FieldError, GatewayKeysRefused, GatewayUnavailable, InvalidRequest
+from shared.gateways.heard import hear
 from shared.gateways.keys import keys
 from shared.gateways.pages import way_back
 from shared.gateways.port import Gateway
@@ -690,6 +691,7 @@ class _Client:
             )
         except urllib3.exceptions.HTTPError as error:
             raise GatewayUnavailable from error
+        hear(response.headers.get("Paypal-Debug-Id"))
         try:
             answer = json.loads(response.data) if response.data or response.status != 204 else {}
         except (ValueError, RecursionError):

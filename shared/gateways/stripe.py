@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 
 from shared.errors import FieldError, GatewayKeysRefused, GatewayUnavailable, InvalidRequest
 from shared.gateways import keys
+from shared.gateways.heard import hear
 from shared.gateways.pages import way_back
 from shared.gateways.port import Gateway
 from shared.payments import ids, lifecycle
@@ -508,4 +509,6 @@ class _InTime(HTTPAdapter):
         if left <= 0:
             raise requests.RequestException("no time left")
         kwargs["timeout"] = (min(CONNECT_SECONDS, left), min(ANSWER_SECONDS, left))
-        return super().send(request, *args, **kwargs)
+        response = super().send(request, *args, **kwargs)
+        hear(response.headers.get("Request-Id"))
+        return response

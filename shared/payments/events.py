@@ -47,9 +47,10 @@ class Event:
 
     @cached_property
     def detail(self) -> str:
-        """The payment as the API shows it to the back office, after the event's id: JSON."""
+        """The payment as the API shows it to the back office, after the event's ids: JSON."""
         shown = payment_json(self.payment, with_owner=True, in_ascii=False)
-        return f'{{"eventId": {json.dumps(self.event_id)}, {shown[1:]}'
+        ids = {"eventId": self.event_id, "correlationId": self.payment.correlation_id}
+        return f"{json.dumps(ids)[:-1]}, {shown[1:]}"
 
 
 def events(before: Payment | None, after: Payment | None) -> list[Event]:
@@ -59,6 +60,22 @@ def events(before: Payment | None, after: Payment | None) -> list[Event]:
     Nor is a change that no client would hear of.
     """
     return [Event(kind, after) for kind in _types(before, after)] if after else []
+
+
+def money(before: Payment | None, after: Payment | None) -> Iterator[tuple[str, int]]:
+    """Yield to which status a change of a payment brought money, and how much, minor units.
+
+    Less than zero where it is gone again: a capture was reversed, or a refund came back.
+    """
+    if before is None or after is None:
+        return
+    if captured := after.captured_minor - before.captured_minor:
+        yield lifecycle.CAPTURED, captured
+    if refunded := after.refunded_minor - before.refunded_minor:
+        yield lifecycle.REFUNDED, refunded
+    is_new = after.status != before.status
+    if is_new and after.status in (lifecycle.AUTHORIZED, *lifecycle.ENDS):
+        yield after.status, after.amount_minor
 
 
 def _types(before: Payment | None, after: Payment) -> Iterator[str]:

@@ -97,6 +97,7 @@ class Payment:
         references: the gateway's own ids, by a name that the gateway chooses.
         due_at: when to ask the gateway again unless it speaks first; None: never.
         attempts: how often it was asked again since the last change.
+        correlation_id: of the call of the API that set off what happens to it now.
     """
 
     payment_id: str
@@ -127,6 +128,7 @@ class Payment:
     history: tuple[Change, ...] = ()
     due_at: str | None = None
     attempts: int = 0
+    correlation_id: str | None = None
 
     def is_same_request(self, other: "Payment") -> bool:
         """Whether both were asked for alike: by one caller, for the same money and purpose."""
@@ -161,6 +163,7 @@ def new_payment(
     gateway: str = MANUAL,
     capture: str = "automatic",
     return_url: str | None = None,
+    correlation_id: str | None = None,
 ) -> Payment:
     """Return a payment to create: the owner's, pending, from now."""
     created_at, metadata = now(), metadata or {}
@@ -181,6 +184,7 @@ def new_payment(
         capture=capture,
         return_url=return_url,
         history=(Change(PENDING, created_at, "create"),),
+        correlation_id=correlation_id,
     )
 
 

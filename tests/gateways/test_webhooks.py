@@ -76,4 +76,4 @@ def test_keys_that_are_refused_are_counted(
     monkeypatch.setattr(webhooks, "gateways", lambda: {"stripe": gateway})
 
     assert call(handler, proxy_event("stripe_webhook")).status == 503
-    assert '"reason":"keys","GatewayFailures":[1.0]' in logs.getvalue()
+    assert '"outcome":"keys","GatewayLatency":[' in logs.getvalue()

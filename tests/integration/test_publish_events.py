@@ -230,13 +230,49 @@ def test_a_bus_that_hangs_is_given_up_before_the_function_s_end(bus: ScriptedBus
     assert publish(created(1), created(2), seconds=0.7) == ["1001", "1002"]
 
 
-def test_no_event_is_logged(bus: ScriptedBus, logs: io.StringIO) -> None:
-    publish(created(1, description="a secret surprise", owner="owner-1"))
+def written(logs: io.StringIO, message: str) -> list[dict[str, Any]]:
+    lines = map(json.loads, logs.getvalue().splitlines())
+    return [line for line in lines if line.get("message") == message]
 
-    [line] = logs.getvalue().splitlines()
-    assert json.loads(line)["records"] == 1
-    assert "surprise" not in line
-    assert "owner-1" not in line
+
+def test_an_event_is_logged_by_its_ids_and_not_by_what_it_says(
+    bus: ScriptedBus, logs: io.StringIO
+) -> None:
+    publish(created(1, description="a secret surprise", owner="owner-1", correlation_id="call-1"))
+
+    [line] = written(logs, "event")
+    [detail] = bus.details()
+    assert line["correlationId"] == detail["correlationId"] == "call-1"
+    assert (line["paymentId"], line["eventId"]) == (detail["paymentId"], detail["eventId"])
+    assert line["type"] == "payment.created"
+    assert [each["records"] for each in written(logs, "call")] == [1]
+    assert "surprise" not in logs.getvalue()
+    assert "owner-1" not in logs.getvalue()
+
+
+def test_what_is_not_told_yet_is_neither_logged_nor_counted(
+    bus: ScriptedBus, logs: io.StringIO
+) -> None:
+    bus.plan(Fault.NONE, Fault.NONE, Fault.ALL_FAIL)
+
+    assert publish(*life(1), seconds=WITHOUT_TIME) == ["1012"]
+    assert [each["type"] for each in written(logs, "event")] == [
+        "payment.created",
+        "payment.authorized",
+    ]
+    assert money(logs) == {("USD", "AUTHORIZED"): [10000]}
+
+    assert publish(life(1)[2]) == []
+    assert money(logs) == {("USD", "AUTHORIZED"): [10000], ("USD", "CAPTURED"): [10000]}
+
+
+def money(logs: io.StringIO) -> dict[tuple[str, str], list[float]]:
+    """Return the amounts that were counted, by currency and status."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for line in map(json.loads, logs.getvalue().splitlines()):
+        if "Money" in line:
+            found.setdefault((line["currency"], line["status"]), []).extend(line["Money"])
+    return found
 
 
 def test_a_rule_of_a_subscriber_gets_the_event(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ WHOLE = payment(
     fingerprint="f" * 40,
     due_at=AT,
     attempts=3,
+    correlation_id="UkD1kF9kFiAEv2w=",
     version=7,
 )
 ITEM: dict[str, Any] = {

@@ -235,10 +235,10 @@ def test_what_the_gateway_decides_is_the_answer(
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(GatewayUnavailable(), "silence"), (GatewayKeysRefused(), "keys")]
+    ("error", "outcome"), [(GatewayUnavailable(), "unknown"), (GatewayKeysRefused(), "keys")]
 )
 def test_a_silent_gateway_leaves_the_operation_under_way(
-    error: Exception, reason: str, logs: io.StringIO
+    error: Exception, outcome: str, logs: io.StringIO
 ) -> None:
     store = Store(HELD)
     done = asking(store, Asked(capture=error)).run(HELD, commands.capture(None))
@@ -247,7 +247,7 @@ def test_a_silent_gateway_leaves_the_operation_under_way(
     assert done.payment is store.payment
     assert done.payment.status == "PROCESSING"
     assert done.payment.operation
-    assert f'"reason":"{reason}","GatewayFailures":[1.0]' in logs.getvalue()
+    assert f'"outcome":"{outcome}","GatewayLatency":[' in logs.getvalue()
 
 
 @pytest.mark.parametrize("state", ["AUTHORIZED", "PROCESSING"])
@@ -426,17 +426,17 @@ def test_an_operation_is_repeated_for_a_time_and_then_given_up(
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(GatewayUnavailable(), "silence"), (GatewayKeysRefused(), "keys")]
+    ("error", "outcome"), [(GatewayUnavailable(), "unknown"), (GatewayKeysRefused(), "keys")]
 )
 def test_a_gateway_that_is_away_is_counted(
-    at: Callable[[float], None], error: Exception, reason: str, logs: io.StringIO
+    at: Callable[[float], None], error: Exception, outcome: str, logs: io.StringIO
 ) -> None:
     at(100_000)
     payment = due("capture")
     settled = asking(Postponed(payment), Asked(fetch=error)).settle(PAYMENT.payment_id)
 
     assert settled == payment
-    assert f'"reason":"{reason}","GatewayFailures":[1.0]' in logs.getvalue()
+    assert f'"outcome":"{outcome}","GatewayLatency":[' in logs.getvalue()
 
 
 # --- What a webhook leads to ---

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.payments import lifecycle
-from shared.payments.events import OF_STATUS, TYPES, Event, events
+from shared.payments.events import OF_STATUS, TYPES, Event, events, money
 from shared.payments.payment import Payment
 from shared.payments.shown import payment_json
 from tests.unit.samples import AT, PAYMENT_ID, operation, payment, refund
@@ -126,6 +126,39 @@ def test_an_id_is_of_one_event_of_one_version_and_the_same_each_time() -> None:
     assert not set(first) & set(next_one)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        (None, payment(), []),
+        (payment("CAPTURED", **PAID), None, []),
+        (payment(operation=operation("start")), payment("REQUIRES_ACTION"), []),
+        (payment(), payment("AUTHORIZED", **HELD), [("AUTHORIZED", 10000)]),
+        (payment("AUTHORIZED"), payment("AUTHORIZED", **HELD), []),  # told again, not held again
+        (payment("AUTHORIZED"), payment("CAPTURED", captured_minor=6050), [("CAPTURED", 6050)]),
+        (payment("AUTHORIZED", **HELD), payment("CANCELED"), [("CANCELED", 10000)]),
+        (
+            payment("CAPTURED", **PAID),
+            payment("CAPTURED", **PAID, refunds=(refund(1), refund(2))),
+            [("REFUNDED", 8000)],
+        ),
+        (
+            payment("CAPTURED", **PAID, refunds=(refund(),)),
+            payment("CAPTURED", **PAID, refunds=(refund(status="FAILED"),)),
+            [("REFUNDED", -4000)],
+        ),
+        (
+            payment("CAPTURED", **PAID),
+            payment("FAILED"),
+            [("CAPTURED", -10000), ("FAILED", 10000)],
+        ),
+    ],
+)
+def test_money_is_counted_where_it_moves(
+    before: Payment | None, after: Payment | None, moved: list[tuple[str, int]]
+) -> None:
+    assert list(money(before, after)) == moved
+
+
 SECRET = "not-to-be-told"
 
 
@@ -150,6 +183,7 @@ def whole() -> Payment:
         next_action=REDIRECT,
         last_error=DECLINED,
         cancellation_reason="reason",
+        correlation_id="UkD1kF9kFiAEv2w=",
     )
 
 
@@ -162,6 +196,7 @@ def test_an_event_says_what_the_api_says_and_nothing_internal() -> None:
     detail = json.loads(event.detail)
 
     assert detail.pop("eventId") == event.event_id
+    assert detail.pop("correlationId") == made.correlation_id
     assert detail == json.loads(payment_json(made, with_owner=True))
     assert SECRET not in event.detail
     assert "424242" not in event.detail
