@@ -84,10 +84,10 @@ peers: $(READY) ## Pin the newest versions of what make bench compares with
 	  @aws-sdk/client-dynamodb@latest zod@latest esbuild@latest
 
 # In an environment of its own, for its many packages.
-load: $(READY) ## Drive the running API for SECONDS=10 from CALLERS=4 (make run DYNAMODB=... in another terminal)
-	@token=$$($(BIN)/python -m local token --port $(PORT)) && \
-	  TOKEN="$$token" $(BIN)/uvx locust@2.47.0 --locustfile benchmarks/locustfile.py --headless --only-summary \
-	  --host http://127.0.0.1:$(PORT) --users $(or $(CALLERS),4) --spawn-rate $(or $(CALLERS),4) --run-time $(or $(SECONDS),10)
+load: $(READY) ## Take payments through their lives for SECONDS=10 from CALLERS=4, and check the books (make run DYNAMODB=... in another terminal)
+	@token() { $(BIN)/python -m local token --port $(PORT) "$$@"; } && TOKEN=$$(token) && OFFICE=$$(token --scope payments/manage) && \
+	  export TOKEN OFFICE && $(BIN)/uvx locust@2.47.0 --locustfile benchmarks/locustfile.py --headless --only-summary \
+	  --host http://127.0.0.1:$(PORT) --users $(or $(CALLERS),4) --spawn-rate $(or $(CALLERS),4) --run-time $(or $(SECONDS),10) --stop-timeout 20
 
 coverage: $(READY) ## Show which branches of what ships no fast test takes (fails below 100%)
 	$(BIN)/pytest -q -n auto --cov --cov-report term tests/unit tests/integration tests/security tests/gateways tests/reliability/test_life_late.py

@@ -2,7 +2,7 @@
 
 Orders, authorizations, captures and refunds are kept in memory, in PayPal's own shape. A payer's
 page stands at the order's link; `curl -d outcome=pay <link>` does what a click there does. Events
-are signed, and sent to a webhook where one is named.
+are signed, and sent to a webhook where one is named. `GET /ledger` shows every movement of money.
 """
 
 import hashlib
@@ -202,7 +202,8 @@ class PayPal:
         request = Request(environ)
         with self._lock:
             self._let_time_pass()
-            response = self._page(request) if request.path == "/checkoutnow" else self._api(request)
+            own = {"/checkoutnow": self._page, "/ledger": self._show_ledger}
+            response = own.get(request.path, self._api)(request)
         return response(environ, start_response)
 
     # --- What happens at PayPal, by the payer or by somebody who signs in there ---
@@ -282,6 +283,13 @@ class PayPal:
         self._tokens.clear()
 
     # --- HTTP ---
+
+    def _show_ledger(self, request: Request) -> Response:  # noqa: ARG002
+        moves = [
+            {"kind": move.kind, "paymentId": move.payment_id, "amount": str(move.amount)}
+            for move in self.ledger
+        ]
+        return Response(json.dumps({"moves": moves}), mimetype="application/json")
 
     def _page(self, request: Request) -> Response:
         order = self.orders.get(request.args.get("token", ""))

@@ -20,7 +20,8 @@ What it does otherwise is chosen by attributes, by the payer's query, or by an a
                 after" (it was done); a 500 is kept for its Idempotency-Key, as at Stripe
     ahead       how many seconds its clock is ahead: sessions and holds run out
 
-`ledger` has every movement of money: hold, release, capture, refund, refund failed.
+`ledger` has every movement of money: hold, release, capture, refund, refund failed. `GET /ledger`
+shows it.
 """
 
 import hashlib
@@ -72,6 +73,7 @@ _ROUTES = Map(
         Rule("/v1/disputes", methods=["GET"], endpoint="list_disputes"),
         Rule("/v1/events", methods=["GET"], endpoint="list_events"),
         Rule("/v1/events/<event>", methods=["GET"], endpoint="show_event"),
+        Rule("/ledger", methods=["GET"], endpoint="ledger"),
         Rule("/pay/<session>", methods=["GET"], endpoint="page"),
         Rule("/pay/<session>", methods=["POST"], endpoint="pay_on_page"),
     ]
@@ -312,7 +314,7 @@ class StripeStandIn:
             message = f"Unrecognized request URL ({request.method}: {request.path})."
             return _json(404, StripeError(404, "invalid_request_error", message).body)
         do: Callable[..., Any] = getattr(self, f"_{endpoint}")
-        if endpoint in ("page", "pay_on_page"):
+        if endpoint in ("ledger", "page", "pay_on_page"):  # which are no part of Stripe's API
             response: Response = do(request, **found)
             return response
         key = request.headers.get("Idempotency-Key")
@@ -724,6 +726,15 @@ class StripeStandIn:
         if session["status"] != "open":
             return page("Stripe", amount, [f"This page is {session['status']}."], {})
         return page("Stripe", amount, told, OUTCOMES)
+
+    def _ledger(self, request: Request) -> Response:  # noqa: ARG002
+        sessions = self._sessions.values()
+        of = {each["payment_intent"]: each["client_reference_id"] for each in sessions}
+        moves = [
+            {"kind": move.kind, "paymentId": of[move.payment_intent], "amountMinor": move.amount}
+            for move in self.ledger
+        ]
+        return _json(200, {"moves": moves})
 
     def _page(self, request: Request, session: str) -> Response:  # noqa: ARG002
         known = self._sessions.get(session)
