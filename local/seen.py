@@ -14,14 +14,13 @@ Each is a line of JSON, in files of a bounded size that stay over a restart:
 """
 
 import json
-import logging
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timezone
 from io import BytesIO
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -33,27 +32,28 @@ if TYPE_CHECKING:
 Note = Callable[..., None]
 
 PATH = "/_local/seen"
-MOST_BYTES = 1_000_000  # of a file; as much was written before it, and is kept as well
+MOST_BYTES = 1_000_000  # of a file, but for its last entry; the file before it is kept as well
 
 # A payment where it is named as one, and not in somebody's description; Stripe's ids, PayPal's.
 _IDS = re.compile(
-    r"(?:payment/|(?:paymentId|client_reference_id|custom_id)[^,&]{1,6}?)(pay_[a-z2-7]{32})"
-    r"|\b((?:cs_test|pi|ch|re|du)_\w+|[0-9A-Z]{17})\b"
+    r"""(?:\A\S*/payment/|(?:paymentId|client_reference_id|custom_id)(?:"\s*:\s*"|(?:%5D)?=))"""
+    r"(pay_[a-z2-7]{32})|\b((?:cs_test|pi|ch|re|du)_\w+|[0-9A-Z]{17})\b"
 )
 
 
 def book(folder: Path, to: str) -> Note:
     """Return what writes down an entry: its ids are in `text`, the other fields are given."""
-    file = folder / f"seen-{to}.jsonl"
-    handler = RotatingFileHandler(
-        file, maxBytes=MOST_BYTES, backupCount=1, encoding="utf-8", delay=True
-    )
+    file, lock = folder / f"seen-{to}.jsonl", Lock()
 
     def note(text: str, at: datetime | None = None, **fields: object) -> None:
         began = (at or datetime.now(timezone.utc)).isoformat(timespec="milliseconds")
         ids = sorted({ours or theirs for ours, theirs in _IDS.findall(text)})
         entry = {"at": began.replace("+00:00", "Z"), "to": to, "ids": ids, **fields}
-        handler.handle(logging.makeLogRecord({"msg": json.dumps(entry)}))
+        with lock:
+            if file.exists() and file.stat().st_size > MOST_BYTES:
+                file.replace(f"{file}.1")
+            with file.open("a", encoding="utf-8") as opened:
+                opened.write(f"{json.dumps(entry)}\n")
 
     return note
 

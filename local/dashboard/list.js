@@ -1,10 +1,6 @@
 import { call, fill, h, onSubmit, parse, pill, stack, time, watch } from "./page.js";
 
 const PAGE = 20;
-const STATUSES = [
-  ...["PENDING", "REQUIRES_ACTION", "PROCESSING", "AUTHORIZED", "CAPTURED", "PARTIALLY_REFUNDED"],
-  ...["REFUNDED", "FAILED", "CANCELED", "EXPIRED"],
-];
 const filter = document.forms.filter;
 const rows = document.querySelector("tbody");
 const count = document.getElementById("count");
@@ -49,6 +45,9 @@ function row({ payment, user }) {
   );
 }
 
+const options = (select, pairs) =>
+  fill(select, [["", "All"], ...pairs], ([value, text]) => new Option(text, value));
+
 async function show() {
   const { search } = location;
   const { owners } = await stack();
@@ -56,12 +55,12 @@ async function show() {
   const asked = owner ? [owner] : Object.keys(owners);
   const found = await newest(asked.map((each) => paymentsOf(each, status)), Number(shown) + 1);
   if (search !== location.search) return; // something else is asked for meanwhile
-  fill(filter.owner, [["", "All"], ...Object.entries(owners)], ([value, text]) => new Option(text, value));
+  options(filter.owner, Object.entries(owners));
   [filter.owner.value, filter.status.value] = [owner, status];
   more.hidden = found.length <= shown;
   const payments = found.slice(0, shown);
   fill(rows, payments.map((payment) => ({ payment, user: owners[payment.owner] ?? payment.owner })), row);
-  count.textContent = `${payments.length} ${more.hidden ? "in all" : "newest"}`;
+  fill(count, [`${payments.length} ${more.hidden ? "in all" : "newest"}`], String);
 }
 
 // What is asked for stands in the address: a reload and the way back lead to the same list.
@@ -83,5 +82,6 @@ onSubmit(document.forms.new, async ({ user, description, ...asked }) => {
   location.assign(`/dashboard/payment?paymentId=${paymentId}`);
 });
 
-fill(filter.status, [["", "All"], ...STATUSES.map((each) => [each, each])], ([value, text]) => new Option(text, value));
+const { components } = await (await fetch("/openapi.json")).json();
+options(filter.status, components.schemas.Status.enum.map((each) => [each, each]));
 watch(show);

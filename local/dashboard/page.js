@@ -64,7 +64,8 @@ export function fill(parent, items, make) {
   for (const [key, item] of after) after.set(key, before.get(key) ?? make(item));
   shown.set(parent, after);
   parent.replaceChildren(...after.values());
-  (focused.isConnected ? focused : document.getElementById(focused.id))?.focus();
+  const next = focused.isConnected ? focused : document.getElementById(focused.id) ?? parent;
+  next.focus({ preventScroll: true });
 }
 
 export function trouble(text = "") {
@@ -75,15 +76,15 @@ export function trouble(text = "") {
 export function onSubmit(form, act) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const button = form.querySelector("button");
-    button.disabled = true;
+    if (form.ariaBusy) return;
+    form.ariaBusy = true;
     try {
       await act(Object.fromEntries(new FormData(form)));
       trouble();
     } catch (error) {
       trouble(error.message);
     }
-    button.disabled = false;
+    form.ariaBusy = null;
   });
 }
 
