@@ -63,7 +63,10 @@ class Gateway:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer a call, and write a line about it: method, path, status, time, why not."""
+        """Answer a call, and write a line about it: method, path, status, time, why not.
+
+        What reads a page has no line: the dashboard asks for news every second.
+        """
         at, started = datetime.now(timezone.utc), time.perf_counter()
         request = Request(environ)
         call = Call(request, self._api)
@@ -82,7 +85,7 @@ class Gateway:
         milliseconds = (time.perf_counter() - started) * 1000
         path = environ["RAW_URI"].partition("?")[0]  # percent-encoded: no control characters
         line = f"{request.method} {path} {answer.status_code} {milliseconds:.0f} ms{reason}"
-        if request.path != seen.PATH:  # which the dashboard asks every second
+        if not page or request.method != "GET":
             print(line, file=sys.stderr, flush=True)
         if self._note and not page:
             seen.call(self._note, request, body, answer, at)

@@ -1,4 +1,4 @@
-import { call, fill, h, onSubmit, parse, pill, stack, time, watch } from "./page.js";
+import { call, fill, h, onSubmit, parse, pill, stack, time, trouble, watch } from "./page.js";
 
 const PAGE = 20;
 const filter = document.forms.filter;
@@ -20,8 +20,8 @@ async function* paymentsOf(owner, status) {
 
 // The newest payments of several lists, each of which has its newest first.
 async function newest(lists, most) {
-  const heads = await Promise.all(lists.map((list) => list.next()));
-  const found = [];
+  const [heads, found] = [[], []];
+  for (const list of lists) heads.push(await list.next()); // at once, each takes a process to start
   while (found.length < most && heads.some(({ done }) => !done)) {
     const times = heads.map(({ value }) => value?.createdAt ?? "");
     const next = times.indexOf(times.toSorted().at(-1));
@@ -67,7 +67,7 @@ async function show() {
 async function ask(changes) {
   const query = new URLSearchParams(Object.entries(changes).filter(([, value]) => value));
   history.replaceState(null, "", `?${query}`);
-  await show();
+  await show().catch((error) => trouble(error.message));
 }
 
 const filters = () => Object.fromEntries(new FormData(filter));
@@ -84,4 +84,4 @@ onSubmit(document.forms.new, async ({ user, description, ...asked }) => {
 
 const { components } = await (await fetch("/openapi.json")).json();
 options(filter.status, components.schemas.Status.enum.map((each) => [each, each]));
-watch(show);
+watch(show, 2); // a call for each user

@@ -89,8 +89,8 @@ export function onSubmit(form, act) {
 }
 
 // Shows the page, and again whenever the laptop has seen something new.
-export async function watch(show) {
-  for (let last; ; await new Promise((resolve) => setTimeout(resolve, 1000))) {
+export async function watch(show, seconds) {
+  for (let last; ; await new Promise((resolve) => setTimeout(resolve, seconds * 1000))) {
     if (document.hidden) continue;
     try {
       const { size } = await local(SEEN);

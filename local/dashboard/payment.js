@@ -114,4 +114,4 @@ async function show() {
   json.textContent = pretty(text);
 }
 
-watch(show);
+watch(show, 1);

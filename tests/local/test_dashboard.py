@@ -72,7 +72,7 @@ def test_what_goes_to_and_from_a_payments_gateway_is_seen(payments: Stack) -> No
     assert [each["key"] for each in entries if each.get("path", "").endswith("refund")] == ["once"]
     creates = [each for each in entries if each.get("path") == "/payment"]
     assert len(creates) == 1  # and not that of the payment whose description names this one
-    assert seen.PATH not in payments.log()  # which is asked every second
+    assert seen.PATH not in payments.log()  # which a page asks every second
 
 
 def test_the_users_are_told_by_name(payments: Stack) -> None:
