@@ -68,8 +68,8 @@ rehearse-mistakes: $(READY) ## See the rehearsal catch a wrong action, scope, ha
 	$(BIN)/python -m tools.rehearse mistakes
 
 # In an environment of its own: Playwright brings a driver of 45 MB. It takes the browser that is there.
-browser: $(READY) ## Pay at the stand-ins in a real browser (needs chromium, or CHROMIUM=...)
-	$(BIN)/uvx --with playwright==1.65.2 pytest@9.2.0 -q -c /dev/null --rootdir . --noconftest tests/browser
+browser: $(READY) ## Pay at the stand-ins, and see the payments, in a real browser (needs chromium, or CHROMIUM=...)
+	$(BIN)/uvx --with playwright==1.65.2 pytest@9.2.0 -q -c /dev/null --rootdir . --confcutdir tests/browser tests/browser
 
 bench: $(READY) ## Measure this API beside six others, and write docs/performance.md (a quarter of an hour)
 	$(BIN)/python -m benchmarks

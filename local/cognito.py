@@ -64,6 +64,16 @@ class Cognito:
         self._client.admin_set_user_password(**named, Password=self.password, Permanent=True)
         return str({each["Name"]: each["Value"] for each in user}["sub"])
 
+    def people(self) -> dict[str, str]:
+        """Return the e-mail address of every user, by `sub`."""
+        pages = self._client.get_paginator("list_users").paginate(UserPoolId=self.pool_id)
+        users = [
+            {each["Name"]: each["Value"] for each in user["Attributes"]}
+            for page in pages
+            for user in page["Users"]
+        ]
+        return {user["sub"]: user["email"] for user in users}
+
     def _make_pool(self, template: Template) -> str:
         [(logical_id, properties)] = template.resources("AWS::Cognito::UserPool", _POOL).items()
         pools = self._client.list_user_pools(MaxResults=60)["UserPools"]

@@ -3,7 +3,7 @@
     python -m local.emulator PORT FOLDER
 
 What a call changed is written to the folder within a second, and at the end. Each event that is put
-on a bus is a line of stderr.
+on a bus is a line of stderr, and an entry of a book in the folder.
 """
 
 import asyncio
@@ -13,10 +13,11 @@ import signal
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from local import events
+from local import events, seen
 from local.loopback import HOST
 
 PUT_EVENTS = (b"x-amz-target", b"AWSEvents.PutEvents")
@@ -43,10 +44,11 @@ def main(port: str, folder: str) -> None:
     ministack: Any = import_module("ministack.app")
 
     changed = Event()
+    note = seen.book(Path(folder), "bus")
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if PUT_EVENTS in scope.get("headers", ()):
-            await _tell(ministack.app, scope, receive, send)
+            await _tell(note, ministack.app, scope, receive, send)
         else:
             await ministack.app(scope, receive, send)
         changed.set()
@@ -59,8 +61,8 @@ def main(port: str, folder: str) -> None:
     asyncio.run(serve(app, config))
 
 
-async def _tell(app: Any, scope: Any, receive: Any, send: Any) -> None:
-    """Answer a call that puts events on a bus, and print a line for each."""
+async def _tell(note: seen.Note, app: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Answer a call that puts events on a bus; print and note each."""
     asked, answered = b"", b""
 
     async def receiving() -> Any:
@@ -75,8 +77,9 @@ async def _tell(app: Any, scope: Any, receive: Any, send: Any) -> None:
         await send(message)
 
     await app(scope, receiving, sending)
-    for line in events.lines(json.loads(asked), json.loads(answered)):
-        print(line, file=sys.stderr, flush=True)
+    for entry in events.taken(json.loads(asked), json.loads(answered)):
+        print(events.line(entry), file=sys.stderr, flush=True)
+        note(entry["Detail"], event=entry["DetailType"], detail=entry["Detail"])
 
 
 def _end_with_parent() -> None:

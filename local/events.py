@@ -1,4 +1,4 @@
-"""What is put on the event bus, shown as it happens: a line for each event."""
+"""What is put on the event bus: shown as it happens, a line for each event, and kept."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,12 +8,17 @@ from typing import Any
 SHOWN = ("paymentId", "status", "amount", "currency")
 
 
-def lines(call: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each event of a call that was taken."""
+def taken(call: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the entry of each event of a call that was taken."""
     results = answer.get("Entries", [{}] * len(call["Entries"]))
     for entry, result in zip(call["Entries"], results, strict=True):
         if "EventId" in result:
-            detail = json.loads(entry["Detail"], parse_float=str)  # digit by digit
-            shown = [str(detail[name]) for name in SHOWN if name in detail]
-            time = str(detail.get("updatedAt", ""))[11:23]
-            yield " ".join(filter(None, (time, entry["DetailType"], *shown)))
+            yield entry
+
+
+def line(entry: Mapping[str, Any]) -> str:
+    """Return the line that shows an event."""
+    detail = json.loads(entry["Detail"], parse_float=str)  # digit by digit
+    shown = [str(detail[name]) for name in SHOWN if name in detail]
+    time = str(detail.get("updatedAt", ""))[11:23]
+    return " ".join(filter(None, (time, entry["DetailType"], *shown)))

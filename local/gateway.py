@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
 from io import BufferedReader
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
+from local import seen
 from local.authorizer import authorize
+from local.pages import Pages
 from local.proxy import Call, response
 from local.refusal import RefusedError, render
 from local.stack import Api, GatewayResponse, Route
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Invoke = Callable[[str, Mapping[str, Any]], Any]
-Page = Callable[[bytes], Response]  # from the request's body
 
 MAX_BODY = 10 * 1024 * 1024  # bytes; API Gateway's quota
 
@@ -31,16 +33,23 @@ class Gateway:
     """A REST API at the root of a local port, and under its stage's name as well."""
 
     def __init__(
-        self, api: Api, users: UserPool, invoke: Invoke, pages: Mapping[tuple[str, str], Page]
+        self,
+        api: Api,
+        users: UserPool,
+        invoke: Invoke,
+        pages: Pages,
+        note: seen.Note | None = None,
     ) -> None:
-        """Serve `api`, and `pages`: what only the laptop has, by method and path.
+        """Serve `api`, and `pages`: what only the laptop has.
 
-        `invoke` calls a function by name with an event and returns its answer.
+        `invoke` calls a function by name with an event and returns its answer. `note` keeps in a
+        book what was called.
         """
         self._api = api
         self._users = users
         self._invoke = invoke
         self._pages = pages
+        self._note = note
         self._map = Map(merge_slashes=False)
         for index, route in sorted(enumerate(api.routes), key=lambda each: each[1].method == "ANY"):
             path = re.sub(r"\{(\w+)}", r"<\1>", re.sub(r"\{(\w+)\+}", r"<path:\1>", route.path))
@@ -54,15 +63,18 @@ class Gateway:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer a call, and write a line about it: method, path, status, time, why not."""
-        started = time.perf_counter()
+        """Answer a call, and write a line about it: method, path, status, time, why not.
+
+        What reads a page has no line: the dashboard asks for news every second.
+        """
+        at, started = datetime.now(timezone.utc), time.perf_counter()
         request = Request(environ)
         call = Call(request, self._api)
-        reason = ""
+        reason, body = "", b""
+        page = self._pages.get((request.method, request.path))
         try:
-            page = self._pages.get((request.method, request.path))
             body = _body(request)
-            answer = page(body) if page else self._answer(call, body)
+            answer = page(body or request.query_string) if page else self._answer(call, body)
         except RefusedError as refusal:
             reason = f"  {refusal}"
             answer = Response(*render(refusal.kind, self._api.responses, call.context))
@@ -73,7 +85,10 @@ class Gateway:
         milliseconds = (time.perf_counter() - started) * 1000
         path = environ["RAW_URI"].partition("?")[0]  # percent-encoded: no control characters
         line = f"{request.method} {path} {answer.status_code} {milliseconds:.0f} ms{reason}"
-        print(line, file=sys.stderr, flush=True)
+        if not page or request.method != "GET":
+            print(line, file=sys.stderr, flush=True)
+        if self._note and not page:
+            seen.call(self._note, request, body, answer, at)
         return answer(environ, start_response)
 
     def _answer(self, call: Call, body: bytes) -> Response:

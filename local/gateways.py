@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from local import LocalError, aws, loopback
+from local import LocalError, aws, loopback, seen
 from local.kept import kept
 from local.paypal import PayPal
 from local.stack import Function
@@ -29,7 +29,7 @@ def turn_on(functions: Iterable[Function]) -> Iterator[Function]:
 def serve(stack: ExitStack, port: int, api_url: str, aws_url: str, folder: Path) -> list[str]:
     """Serve the gateways, and keep their keys where the functions look for them.
 
-    What a stand-in remembers stays in the folder.
+    What a stand-in remembers stays in the folder, and so does what was seen of its calls.
 
     STRIPE_KEY and STRIPE_WEBHOOK_SECRET, or PAYPAL_CLIENT_ID, PAYPAL_CLIENT_SECRET and
     PAYPAL_WEBHOOK_ID, in the environment take the place of a stand-in.
@@ -70,7 +70,8 @@ def _stripe(
     key, secret = f"sk_test_{secrets.token_hex(16)}", f"whsec_{secrets.token_hex(16)}"
     app = StripeStandIn(url, key, secret, f"{api_url}/webhook/stripe")
     stack.enter_context(kept(app, folder / "stripe"))
-    stack.enter_context(loopback.serving(app, server))
+    watched = seen.watched(folder, "stripe", app)
+    stack.enter_context(loopback.serving(watched, server))
     keys = {"secretKey": app.secret_key, "webhookSecrets": [app.webhook_secret], "url": url}
     return "stripe", keys, f"Stripe: {url}, a stand-in"
 
@@ -85,7 +86,8 @@ def _paypal(
         return "paypal", {**test, "webhookIds": [webhook]}, "PayPal: its sandbox"
     app = PayPal(webhook_url=f"{api_url}/webhook/paypal")
     stack.enter_context(kept(app, folder / "paypal"))
-    app.url = stack.enter_context(loopback.serving(app, loopback.listen(loopback.free(port))))
+    watched = seen.watched(folder, "paypal", app)
+    app.url = stack.enter_context(loopback.serving(watched, loopback.listen(loopback.free(port))))
     own = {"clientId": app.client_id, "clientSecret": app.client_secret}
     keys = {**own, "webhookIds": [app.webhook_id], "url": app.url}
     return "paypal", keys, f"PayPal: {app.url}, a stand-in"

@@ -20,6 +20,7 @@ def page(gateway: str, amount: str, told: list[str], outcomes: Mapping[str, str]
     return (
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>Pay</title>'
+        '<link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style><p>A stand-in for {gateway}. No card, no money.</p>"
         f'<h1>{escape(amount)}</h1>{words}<form method="post">{buttons}</form></html>'
     )

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
-from local import aws, docs, gateways, guide, loopback, streams, tokens
+from local import aws, dashboard, docs, gateways, guide, loopback, seen, streams, tokens
 from local.cognito import SEEDS, Cognito
 from local.functions import Functions
 from local.gateway import Gateway
@@ -57,11 +57,14 @@ def serve(
         followed = streams.Streams(lambdas.values(), store_url, running)
         stack.callback(followed.stop)
         followed.start()
+        sign_in = users.sign_in(aws_url)
         pages = {
             ("POST", tokens.PATH): tokens.page(users.token),
+            ("GET", seen.PATH): seen.page(folder),
             **docs.pages(path.parent / "docs/openapi.json"),
+            **dashboard.pages(sign_in, lambda: {**cognito.people(), **users.services()}),
         }
-        gateway = Gateway(rest, users, running.invoke, pages)
+        gateway = Gateway(rest, users, running.invoke, pages, seen.book(folder, "api"))
         url = stack.enter_context(loopback.serving(gateway, front))
         make = loopback.command("-s token", port)
         calls = guide.calls(
@@ -79,8 +82,8 @@ def serve(
             *(f"  {call}" for call in calls),
             f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
             f"Sign in as {' or '.join(SEEDS)}, password {cognito.password}:",
-            f"  {users.sign_in(aws_url)}",
-            f"To read, and to try in a browser: {url}/docs",
+            f"  {sign_in}",
+            f"In a browser: the payments at {url}{dashboard.PATH}, the API to try at {url}/docs",
             "; ".join(movers),
             f"DynamoDB: {store_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),

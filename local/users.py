@@ -97,6 +97,14 @@ class UserPool:
         }
         return f"{url}/oauth2/authorize?{urlencode(query, safe=':/')}"
 
+    def services(self) -> dict[str, str]:
+        """Return what to call the app clients that act for themselves, by id: their `sub`."""
+        return {
+            client_id: f"service ({' '.join(client['AllowedOAuthScopes'])})"
+            for client_id, client in self._clients
+            if not _is_for_people(client)
+        }
+
     def sign(self, claims: dict[str, Any]) -> str:
         """Return a token with these claims."""
         key = self._keys[claims["token_use"]]

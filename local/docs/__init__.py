@@ -1,16 +1,12 @@
 """The laptop's pages about the API: /openapi.json, and Swagger UI at /docs to read and try it."""
 
 import json
-from collections.abc import Callable
 from importlib.resources import files
-from mimetypes import guess_type
 from pathlib import Path
 
-from werkzeug import Response
+from local import pages as laptop
 
-Page = Callable[[bytes], Response]
-
-OURS, SWAGGER_UI = files(__name__), files("flask_swagger_ui") / "dist"
+OURS, SWAGGER_UI = Path(__file__).parent, Path(str(files("flask_swagger_ui"))) / "dist"
 PAGES = {
     "/docs": OURS / "index.html",
     "/docs/start.js": OURS / "start.js",
@@ -18,15 +14,12 @@ PAGES = {
     "/docs/swagger-ui.css": SWAGGER_UI / "swagger-ui.css",
     "/docs/index.css": SWAGGER_UI / "index.css",
 }
-# Nothing from anywhere else. Swagger UI sets styles inline.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self';"
-    " img-src data:"
-)
+# Swagger UI sets styles inline.
+POLICY = laptop.POLICY.replace("style-src", "style-src 'unsafe-inline'")
 
 
-def pages(file: Path) -> dict[tuple[str, str], Page]:
-    """Return the pages by method and path; the OpenAPI document is read anew for every call."""
+def pages(file: Path) -> laptop.Pages:
+    """Return the pages; the OpenAPI document is read anew for every call."""
 
     def document() -> str:
         here = [{"url": "/", "description": "This machine"}]
@@ -35,16 +28,6 @@ def pages(file: Path) -> dict[tuple[str, str], Page]:
     if not file.is_file():
         return {}
     return {
-        ("GET", "/openapi.json"): _page("openapi.json", document),
-        **{("GET", path): _page(each.name, each.read_text) for path, each in PAGES.items()},
+        ("GET", "/openapi.json"): laptop.of_text(file.name, document, POLICY),
+        **laptop.of_files(PAGES, POLICY),
     }
-
-
-def _page(name: str, body: Callable[[], str]) -> Page:
-    headers = {
-        "Content-Type": f"{guess_type(name)[0]}; charset=utf-8",
-        "Content-Security-Policy": POLICY,
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return lambda sent: Response(body(), 200, headers)  # noqa: ARG005

@@ -1,10 +1,19 @@
 "use strict";
 const TOKENS = "/_local/token";
 
-// A call without a token of its own gets one of alice's.
-async function authorize(request) {
+// The scopes of an operation that takes no person's token; empty for the others.
+function scopes({ paths }, { url, method }) {
+  const { pathname } = new URL(url, location);
+  const isCalled = (path) => RegExp(`^${path.replace(/{\w+}/g, "[^/]+")}$`).test(pathname);
+  const security = paths[Object.keys(paths).find(isCalled)]?.[method.toLowerCase()]?.security ?? [];
+  return security.some(({ bearer }) => bearer) ? "" : security.flatMap(Object.values).join(" ");
+}
+
+// A call without a token of its own gets one of alice's, or the back office's where it has to be.
+async function authorize(spec, request) {
   if (request.url.endsWith(TOKENS) || request.headers.Authorization) return request;
-  const answer = await fetch(TOKENS, { method: "POST" });
+  const body = new URLSearchParams({ scope: scopes(spec, request) });
+  const answer = await fetch(TOKENS, { method: "POST", body });
   request.headers.Authorization = `Bearer ${(await answer.json()).access_token}`;
   return request;
 }
@@ -35,7 +44,7 @@ follow();
     spec,
     dom_id: "#swagger-ui",
     tryItOutEnabled: true,
-    requestInterceptor: authorize,
+    requestInterceptor: (request) => authorize(spec, request),
     plugins: [{ wrapComponents: { responseBody: exactNumbers } }],
   });
 })();

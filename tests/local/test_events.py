@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local import aws
-from local.events import lines
+from local.events import line, taken
 from local.functions import Functions
 from local.loopback import listen, serving
 from local.stack import Function
@@ -49,7 +49,7 @@ def test_an_event_that_the_bus_did_not_take_is_not_shown() -> None:
     entry = {"DetailType": "thing.made", "Detail": '{"status": "NEW", "amount": 10.10}'}
     answer = {"Entries": [{"ErrorCode": "ThrottlingException"}, {"EventId": "1"}]}
 
-    assert list(lines({"Entries": [entry, entry]}, answer)) == ["thing.made NEW 10.10"]
+    assert list(map(line, taken({"Entries": [entry, entry]}, answer))) == ["thing.made NEW 10.10"]
 
 
 TRIES = """
