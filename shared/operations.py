@@ -28,9 +28,9 @@ from shared.gateway_calls import asked
 from shared.gateways.manual import Manual
 from shared.gateways.port import Gateway
 from shared.payments import lifecycle
-from shared.payments.clock import later, now, seconds_between
+from shared.payments.clock import now, seconds_between
 from shared.payments.commands import Command, confirm
-from shared.payments.facts import FIRST_LOOK_SECONDS, Facts, abandon, apply, is_over, revise
+from shared.payments.facts import Facts, abandon, apply, is_over, next_look, revise
 from shared.payments.payment import AGREED, MANUAL, Operation, Payment
 from shared.store.payments import PaymentChanged, PaymentRepository, payments
 
@@ -39,12 +39,6 @@ TRIES = 10
 
 LATE_SECONDS = 3600
 """How long after it was sent a request may still reach a gateway, or its effect show there."""
-
-LONGEST_WAIT_SECONDS = 600
-"""The longest pause between two looks at an operation under way."""
-
-LONGEST_IDLE_SECONDS = 3600
-"""The same for a payment that waits for its payer, or for its gateway."""
 
 
 @dataclass(frozen=True)
@@ -205,13 +199,10 @@ class Operations:
         payment = self._payments.get(payment_id, owner=None)
         if not payment.due_at or payment.due_at > now():
             return payment
-        longest = LONGEST_IDLE_SECONDS
         if payment.operation:
             measure("OperationAge", _age(payment.operation), "Seconds")
-            longest = LONGEST_WAIT_SECONDS
-        wait = min(FIRST_LOOK_SECONDS * 2**payment.attempts, longest)
         try:
-            payment = self._payments.postpone(payment, later(now(), wait))
+            payment = self._payments.postpone(payment, next_look(payment))
             payment = self._go_on(self._resume(payment))
             operation = payment.operation
             window = self._gateway(payment).repeat_seconds + LATE_SECONDS

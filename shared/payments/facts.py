@@ -13,6 +13,15 @@ FIRST_LOOK_SECONDS = 30
 LOOK_AGAIN_SECONDS = 60
 """How soon a gateway is asked for the outcome of what it said is still going on."""
 
+PAYER_SECONDS = 300
+"""How long a payer is left alone with the gateway's page. Its webhook comes sooner."""
+
+LONGEST_WAIT_SECONDS = 600
+"""The longest pause between two looks at an operation under way."""
+
+LONGEST_IDLE_SECONDS = 6 * 3600
+"""The same for a payment that waits for its payer, or for its gateway, which tells by itself."""
+
 _WAITING = (lifecycle.PROCESSING, lifecycle.REQUIRES_ACTION, lifecycle.AUTHORIZED)
 
 
@@ -125,14 +134,33 @@ def _due_at(payment: Payment) -> str | None:
     if payment.gateway == MANUAL:
         return None
     if payment.operation:
-        return later(payment.operation.since, FIRST_LOOK_SECONDS)
+        return later(payment.operation.since, _first_pause(payment))
     is_refunding = any(refund.status == "PENDING" for refund in payment.refunds)
     if payment.status == lifecycle.AUTHORIZED and payment.authorized_until and not is_refunding:
         return later(payment.authorized_until, LOOK_AGAIN_SECONDS)
     # A hold whose end is not known may end at any time.
     if is_refunding or payment.status in _WAITING:
-        return later(payment.updated_at, LOOK_AGAIN_SECONDS)
+        return later(payment.updated_at, _first_pause(payment))
     return None
+
+
+def next_look(payment: Payment) -> str:
+    """Return when to ask the gateway of a payment that is due now once more: later each time.
+
+    When its page ends, that is looked at as well.
+    """
+    longest = LONGEST_WAIT_SECONDS if payment.operation else LONGEST_IDLE_SECONDS
+    look = later(now(), min(_first_pause(payment) * 2**payment.attempts, longest))
+    if not payment.operation and payment.next_action and "expiresAt" in payment.next_action:
+        end = later(payment.next_action["expiresAt"], LOOK_AGAIN_SECONDS)
+        return min(look, end) if end > now() else look
+    return look
+
+
+def _first_pause(payment: Payment) -> int:
+    if payment.operation:
+        return FIRST_LOOK_SECONDS
+    return PAYER_SECONDS if payment.status == lifecycle.REQUIRES_ACTION else LOOK_AGAIN_SECONDS
 
 
 def is_over(operation: Operation, facts: Facts) -> bool:

@@ -16,8 +16,15 @@ from shared.payments.payment import Change, Operation, Payment, Refund, requeste
 SCHEMA = 2
 """1: create and read. 2: the life of a payment, the indexes."""
 
-SHARDS = 4
-"""An index key takes 1,000 writes a second; one owner's payments are spread over so many keys."""
+# An index key takes 1,000 writes a second, so what would have one key is spread over several. With
+# more keys, what is there is still found; all functions have to read the new ones before one writes
+# them.
+
+LIST_SHARDS = 4
+"""The keys of one owner's list: as many queries for a page."""
+
+DUE_SHARDS = 16
+"""The keys of what is due in the whole stack: as many queries for a run of the schedule."""
 
 Item = Mapping[str, Any]
 _EMPTY: tuple[object, ...] = (None, (), {})
@@ -28,11 +35,10 @@ def to_item(payment: Payment) -> dict[str, Any]:
     item: dict[str, Any] = _map(payment)["M"]
     item["metadata"] = {"M": {key: {"S": value} for key, value in payment.metadata.items()}}
     item["schema"] = {"N": str(SCHEMA)}
-    shard = shard_of(payment.payment_id)
-    item["listKey"] = {"S": list_key(payment.owner, shard)}
+    item["listKey"] = {"S": list_key(payment.owner, shard_of(payment.payment_id, LIST_SHARDS))}
     item["listedAt"] = {"S": listed_at(payment)}
     if payment.due_at:
-        item["dueKey"] = {"S": due_key(shard)}
+        item["dueKey"] = {"S": due_key(shard_of(payment.payment_id, DUE_SHARDS))}
     return item
 
 
@@ -77,9 +83,9 @@ def due_key(shard: int) -> str:
     return f"due#{shard}"
 
 
-def shard_of(payment_id: str) -> int:
-    """Return which part of an index a payment is in."""
-    return sha256(payment_id.encode()).digest()[0] % SHARDS
+def shard_of(payment_id: str, shards: int) -> int:
+    """Return which of an index's keys a payment is under."""
+    return sha256(payment_id.encode()).digest()[0] % shards
 
 
 @cache

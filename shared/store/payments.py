@@ -15,7 +15,15 @@ from shared.errors import IdempotencyKeyReused, PaymentNotFound, StoreUnavailabl
 from shared.payments.payment import Payment
 from shared.settings import settings
 from shared.store.dynamodb import STORE
-from shared.store.items import SHARDS, Item, due_key, from_item, list_key, to_item
+from shared.store.items import (
+    DUE_SHARDS,
+    LIST_SHARDS,
+    Item,
+    due_key,
+    from_item,
+    list_key,
+    to_item,
+)
 from shared.store.port import Answer, ConditionFailed, Store
 
 # An item of the first schema has no version, and is the first one.
@@ -124,7 +132,7 @@ class PaymentRepository:
             The payments after a place in the list, and the place that the next page follows; None
             stands for the list's beginning and its end.
         """
-        pages = [self._shard(list_key(owner, n), status, limit, after) for n in range(SHARDS)]
+        pages = [self._shard(list_key(owner, n), status, limit, after) for n in range(LIST_SHARDS)]
         # Past this place, one of the shards has not been read yet.
         read_to = max(page.get("LastEvaluatedKey", _END)["listedAt"]["S"] for page in pages)
         found = [item for page in pages for item in page["Items"]]
@@ -155,7 +163,7 @@ class PaymentRepository:
 
     def due(self, now: str, limit: int) -> Iterator[str]:
         """Yield the ids of payments that are due, the longest overdue of each shard first."""
-        for shard in sample(range(SHARDS), SHARDS):  # so that none is always the last
+        for shard in sample(range(DUE_SHARDS), DUE_SHARDS):  # so that none is always the last
             answer = self._store.call(
                 "query",
                 TableName=self._table_name,

@@ -181,7 +181,7 @@ def paypal_shop(
         monkeypatch.setattr(adapter, "keys", shop.read_keys)
         monkeypatch.setattr(clock, "datetime", shifted(lambda: shop.seconds_ahead))
         for module in (store_items, store_payments):
-            monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
+            monkeypatch.setattr(module, "DUE_SHARDS", 1)  # so that the schedule looks in one place
         forget()
         adapter._client.cache_clear()
         yield shop

@@ -271,7 +271,7 @@ def shop(
     monkeypatch.setattr(clock, "datetime", shifted(lambda: shop.seconds_ahead))
     monkeypatch.setattr(package.HTTPClient, "INITIAL_DELAY", 0)
     for module in (store_items, store_payments):
-        monkeypatch.setattr(module, "SHARDS", 1)
+        monkeypatch.setattr(module, "DUE_SHARDS", 1)
     forget()
     yield shop
     shop.close()

@@ -8,7 +8,7 @@ import pytest
 
 from shared.api.problems import DEFECT, problem_of
 from shared.errors import StoreUnavailable
-from shared.operations import LONGEST_WAIT_SECONDS
+from shared.payments.facts import LONGEST_WAIT_SECONDS
 from tests.infra.conftest import Stack, deployed
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from shared.store.dynamodb import STORE
-from shared.store.items import SHARDS
+from shared.store.items import LIST_SHARDS
 from tests.conftest import Client, Response, forget
 
 REQUEST = {"amount": 100, "currency": "USD"}
@@ -479,7 +479,7 @@ def test_a_page_of_a_list_reads_no_more_than_its_limit_of_each_part(
     monkeypatch.setattr(STORE, "call", counted)
     alice.list(limit="2")
 
-    assert len(read) == SHARDS
+    assert len(read) == LIST_SHARDS
     assert max(read) == 2
 
 

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 
 from shared.payments.payment import Payment, new_payment
 from shared.store import dynamodb
-from shared.store.items import shard_of
+from shared.store.items import DUE_SHARDS, shard_of
 from shared.store.payments import PaymentChanged, payments
 from tests.conftest import Client
 
@@ -271,13 +271,14 @@ def test_what_is_due_is_found_the_longest_overdue_of_each_part_first(
     at = "2000-01-01T00:00:11.000Z"
     overdue = {name for name, time in times.items() if time <= at}
     first = due("2001-01-01T00:00:00.000Z", 1)
-    parts = {shard_of(name) for name in times}
+    parts = {shard_of(name, DUE_SHARDS) for name in times}
 
     assert set(due(at, 24)) == overdue
-    assert {shard_of(name) for name in first} == parts
+    assert {shard_of(name, DUE_SHARDS) for name in first} == parts
     assert len(first) == len(parts)
     for name in first:
-        assert times[name] == min(times[n] for n in times if shard_of(n) == shard_of(name))
+        part = [n for n in times if shard_of(n, DUE_SHARDS) == shard_of(name, DUE_SHARDS)]
+        assert times[name] == min(times[n] for n in part)
 
     client, table = store
     for name in times:  # other tests look for what is due

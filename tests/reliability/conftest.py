@@ -172,7 +172,7 @@ def life(
             monkeypatch.setenv("GATEWAYS", ",".join(dict.fromkeys(("manual", name))))
             forget()
         for module in (store_items, store_payments):
-            monkeypatch.setattr(module, "SHARDS", 1)  # so that the schedule looks in one place
+            monkeypatch.setattr(module, "DUE_SHARDS", 1)  # so that the schedule looks in one place
         monkeypatch.setattr(clock, "datetime", shifted(lambda: life.seconds_ahead))
         yield life
         life.delete()

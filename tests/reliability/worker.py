@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from shared import operations, wiring
+from shared import wiring
 from shared.api import log
 from shared.gateways import paypal, stripe
 from shared.payments import clock, facts
@@ -153,9 +153,9 @@ def _reach_a_gateway() -> None:
         stripe.CALL_SECONDS = 60
     else:
         return
-    items.SHARDS = payments.SHARDS = 1
+    items.DUE_SHARDS = payments.DUE_SHARDS = 1
     if "LOOKS_AT_ONCE" in os.environ:
-        operations.FIRST_LOOK_SECONDS = facts.FIRST_LOOK_SECONDS = facts.LOOK_AGAIN_SECONDS = 0
+        facts.FIRST_LOOK_SECONDS = facts.LOOK_AGAIN_SECONDS = facts.PAYER_SECONDS = 0
     ahead = float(os.environ.get("SECONDS_AHEAD", "0"))
     clock.datetime = shifted(lambda: ahead)  # type: ignore[misc]
 

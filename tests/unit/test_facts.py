@@ -11,6 +11,7 @@ from shared.payments.clock import later
 from shared.payments.facts import (
     FIRST_LOOK_SECONDS,
     LOOK_AGAIN_SECONDS,
+    PAYER_SECONDS,
     Facts,
     RefundFacts,
     abandon,
@@ -319,8 +320,8 @@ def test_a_history_has_its_first_entry_and_the_last_ones_a_hundred_at_most() -> 
         ({"state": "CAPTURED", "captured_minor": 9, "refunds": (refund(1, 9),)}, None),
         ({"state": "CAPTURED", "captured_minor": 9}, None),
         ({"state": "AUTHORIZED"}, LOOK_AGAIN_SECONDS),
-        ({"state": "REQUIRES_ACTION"}, LOOK_AGAIN_SECONDS),
-        ({"state": "REQUIRES_ACTION", "next_action": {"type": "redirect"}}, 60),
+        ({"state": "REQUIRES_ACTION"}, PAYER_SECONDS),
+        ({"state": "REQUIRES_ACTION", "next_action": {"type": "redirect"}}, 300),
         ({"state": "PENDING"}, None),
         ({"state": "FAILED"}, None),
         ({"state": "CANCELED"}, None),

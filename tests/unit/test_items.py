@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.payments.payment import Change
-from shared.store.items import SHARDS, from_item, shard_of, to_item
+from shared.store.items import DUE_SHARDS, LIST_SHARDS, from_item, shard_of, to_item
 from tests.unit.samples import AT, PAYMENT_ID, operation, payment, refund
 
 WHOLE = payment(
@@ -53,7 +53,7 @@ ITEM: dict[str, Any] = {
     "listKey": {"S": "alice#0"},
     "listedAt": {"S": f"{AT}#{PAYMENT_ID}"},
     "dueAt": {"S": AT},
-    "dueKey": {"S": "due#0"},
+    "dueKey": {"S": "due#12"},
 }
 
 
@@ -75,5 +75,5 @@ def test_a_payment_stays_in_its_part_of_an_index() -> None:
     """Another part would hide the payments that are listed, or due, in the old one."""
     ids = [f"pay_{letter * 32}" for letter in "abcdefgh"]
 
-    assert [shard_of(each) for each in ids] == [0, 2, 2, 2, 3, 1, 3, 0]
-    assert SHARDS == 4
+    assert [shard_of(each, 4) for each in ids] == [0, 2, 2, 2, 3, 1, 3, 0]
+    assert (LIST_SHARDS, DUE_SHARDS) == (4, 16)

@@ -355,7 +355,7 @@ def due(kind: str | None, **fields: Any) -> Payment:
     ("kind", "attempts", "seconds"),
     [
         *(("capture", 0, 30), ("capture", 1, 60), ("capture", 4, 480), ("capture", 5, 600)),
-        *((None, 0, 30), (None, 6, 1920), (None, 7, 3600)),
+        *((None, 0, 60), (None, 8, 15360), (None, 9, 21600)),
     ],
 )
 def test_each_look_is_later_than_the_one_before(
@@ -366,6 +366,28 @@ def test_each_look_is_later_than_the_one_before(
     asking(store, Asked(fetch=GatewayUnavailable())).settle(PAYMENT.payment_id)
 
     assert store.due_at == later(SINCE, 100 + seconds)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "page_ends", "seconds"),
+    [
+        *((0, None, 300), (1, None, 600), (7, None, 21600)),
+        *((0, 200, 260), (5, 9000, 9060), (5, 9600, 9600)),
+        *((0, -59, 1), (0, -60, 300)),  # when the page's end has been looked at
+    ],
+)
+def test_a_payer_is_left_alone_for_a_while_and_the_page_s_end_is_looked_at(
+    at: Callable[[float], None], attempts: int, page_ends: int | None, seconds: int
+) -> None:
+    at(0)
+    page = {"type": "redirect"}
+    if page_ends is not None:
+        page["expiresAt"] = later(SINCE, page_ends)
+    waiting = {"status": "REQUIRES_ACTION", "state": "REQUIRES_ACTION", "next_action": page}
+    store = Postponed(due(None, attempts=attempts, **waiting))
+    asking(store, Asked(fetch=GatewayUnavailable())).settle(PAYMENT.payment_id)
+
+    assert store.due_at == later(SINCE, seconds)
 
 
 def test_what_is_due_this_moment_is_taken_up(at: Callable[[float], None]) -> None:
