@@ -6,6 +6,7 @@ Local's; moto counts none.
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -28,9 +29,9 @@ from shared.payments.payment import (
 from shared.store.items import to_item
 from shared.store.payments import payments
 from tests.conftest import forget
-from tests.reliability.conftest import Network
+from tests.reliability.conftest import Network, lives
 from tests.reliability.gateway import Scripted
-from tests.reliability.life import CALLS, Life
+from tests.reliability.life import CALLS, Life, StandInLife
 from tests.reliability.proxy import Answer, Fault, FaultProxy, Request
 
 DUE = 10_000
@@ -98,21 +99,35 @@ def test_the_largest_item_is_far_below_the_store_s_limit(record_property: Record
 
 
 class Meter(FaultProxy):
-    """Counts what the store is asked for, and the capacity units that it says this takes."""
+    """Counts what the store is asked for, and the capacity units that it says this takes.
+
+    Attributes:
+        of_place: units of the table, and of each index, of writes and of reads.
+    """
 
     def __init__(self, store_url: str) -> None:
         self.calls_of: list[str] = []
         self.units = 0.0
+        self.of_place: Counter[tuple[str, str]] = Counter()
         super().__init__(store_url)
 
     def _forward(self, request: Request) -> Answer:
-        body = {**json.loads(request.body), "ReturnConsumedCapacity": "TOTAL"}
+        body = {**json.loads(request.body), "ReturnConsumedCapacity": "INDEXES"}
         text = json.dumps(body).encode()
-        headers = {**request.headers, "Content-Length": str(len(text))}
+        names = [name for name in request.headers if name.lower() != "content-length"]
+        headers = {name: request.headers[name] for name in names}
+        headers["Content-Length"] = str(len(text))
         answer = super()._forward(request._replace(headers=headers, body=text))
-        self.calls_of.append(dict(request.headers)["x-amz-target"].rpartition(".")[2])
+        [target] = [
+            text for name, text in request.headers.items() if name.lower() == "x-amz-target"
+        ]
+        self.calls_of.append(target.rpartition(".")[2])
         used = json.loads(answer.body).get("ConsumedCapacity") or {}
         self.units += used.get("CapacityUnits", 0)
+        kind = "read" if self.calls_of[-1] in ("GetItem", "Query") else "write"
+        places = {"table": used.get("Table", {}), **used.get("GlobalSecondaryIndexes", {})}
+        for place, of in places.items():
+            self.of_place[place, kind] += of.get("CapacityUnits", 0)
         return answer
 
 
@@ -138,7 +153,7 @@ def test_what_each_call_asks_of_the_store(
     manual = life.alice.create(body).json["paymentId"]
     measured("create", lambda: life.alice.create(body))
     measured("read", lambda: life.alice.get(manual))
-    measured("list, in one part of the index of four", life.alice.list)
+    measured("list", life.alice.list)
     measured("capture, manual", lambda: life.office.do("capture", manual))
     measured("refund, manual", lambda: life.refund(manual, "r-1", amount=1))
     for name, call in CALLS.items():
@@ -149,6 +164,28 @@ def test_what_each_call_asks_of_the_store(
     life.gateway.plan(Fault.DROPPED_REQUEST)
     life.office.do("capture", payment_id)
     measured("the schedule, one payment due in one part of the index", life.sweep)
+
+
+@pytest.mark.slow
+@lives("stripe", "paypal")
+def test_what_a_whole_life_takes(life: StandInLife, meter: Meter, record_property: Record) -> None:
+    """Create, confirm, the payer pays, a read, a refund of all; and every webhook meanwhile."""
+    meter.of_place.clear()
+    life.stand_in.plan()
+    payment_id = life.made(status="APPROVED")
+    webhooks = life.hear(life.stand_in.new_events())
+    assert life.alice.get(payment_id).json["status"] == "CAPTURED"
+    life.refund(payment_id, "r-1")
+    webhooks += life.hear(life.stand_in.new_events())
+    assert life.kept(payment_id).status == "REFUNDED"
+
+    units = ", ".join(f"{place} {kind} {n:g}" for (place, kind), n in meter.of_place.items())
+    writes = sum(each in ("PutItem", "UpdateItem") for each in meter.calls_of)
+    record_property(
+        "figure",
+        f"a life at {life.name}: {len(webhooks)} webhooks, {life.stand_in.calls} requests of"
+        f" the gateway, {writes} writes; units: {units}",
+    )
 
 
 class Instant(Scripted):
