@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.functions import HERE, NO_FUNCTION
 from benchmarks.measure import ROUNDS, WARM
-from tools import costs
+from tools import costs, scale
 from tools.build import ROOT
 
 OURS = ("create_payment", "get_payment")
@@ -80,6 +80,8 @@ def write(figures: dict[str, Any]) -> None:
         bars=bars(functions),
         memory=_memory(functions),
         months=[_month(rate) for rate in RATES],
+        rates=RATES,
+        scale=scale,
         costs=costs,
         rounds=ROUNDS,
         warm_calls=WARM,

@@ -16,7 +16,7 @@ from shared.api.request import Event
 from shared.errors import DeadlineExceeded
 from shared.time_left import give
 
-WORKERS = 8
+WORKERS = 16
 """Jobs of a schedule that run at a time."""
 
 JOB_SECONDS = 8

@@ -1,0 +1,125 @@
+"""What a payment's life takes of each part, and how many payments a second reach its limit.
+
+docs/performance.md shows it. Limits are the defaults of an account, as published.
+"""
+
+from typing import NamedTuple
+
+from shared.api.events import WORKERS
+from shared.payments.facts import LONGEST_IDLE_SECONDS, PAYER_SECONDS
+from shared.store.items import DUE_SHARDS, LIST_SHARDS
+from tools.costs import BILLED_MS
+
+# A life at Stripe: create, confirm, the payer pays, a read, a refund, and every webhook meanwhile.
+# tests/reliability/test_life_figures.py counts it.
+API_CALLS = 4
+WEBHOOKS, GATEWAY_REQUESTS, WRITES = 5, 14, 6
+UNITS = {"table write": 8, "list write": 6, "due write": 6, "table read": 10}
+EVENTS = 4  # created, requires_action, captured, refunded
+
+# Assumed, not measured.
+GATEWAY_SECONDS = 0.3  # a request of a gateway
+ABANDONED = 0.2  # of the payments: nobody pays, and they are looked at until the page ends
+PAGE_SECONDS = 24 * 3600
+
+KEY_WRITES = 1000  # a second, of one key of an index
+
+
+class Part(NamedTuple):
+    """A part, what one payment takes of it, and what it gives in a second."""
+
+    name: str
+    takes: float
+    unit: str
+    limit: float
+    limit_is: str
+    then: str
+
+    @property
+    def reached_at(self) -> float:
+        """How many payments a second reach the limit."""
+        return self.limit / self.takes
+
+
+def looks() -> int:
+    """Return how often the schedule looks at a payment whose payer never comes."""
+    count, seconds = 0, float(PAYER_SECONDS)
+    while seconds < PAGE_SECONDS:
+        seconds += min(PAYER_SECONDS * 2**count, LONGEST_IDLE_SECONDS)
+        count += 1
+    return count + 1
+
+
+def parts() -> list[Part]:
+    """Return the parts, the one whose limit comes first in front."""
+    calls = API_CALLS + WEBHOOKS
+    busy = calls * BILLED_MS / 1000 + GATEWAY_REQUESTS * GATEWAY_SECONDS
+    look = 2 * GATEWAY_SECONDS + BILLED_MS / 1000
+    found = [
+        Part(
+            "Stripe",
+            GATEWAY_REQUESTS,
+            "requests",
+            100,
+            "an account's, live; 25 in a sandbox",
+            "ask Stripe for more; subscribe to fewer events",
+        ),
+        Part("the stage", calls, "calls", 100, "`RequestsPerSecond`", "the parameter"),
+        Part(
+            "API Gateway",
+            calls,
+            "calls",
+            10_000,
+            "an account's in a Region; 2,500 in some",
+            "a higher quota, then cells: several accounts, users spread by `sub`",
+        ),
+        Part(
+            "Lambda",
+            busy,
+            "seconds",
+            1_000,
+            "environments of an account, 10 in a new one",
+            "a higher quota. Nearly all of it is waiting for the gateway",
+        ),
+        Part(
+            "the schedule",
+            ABANDONED * looks(),
+            "looks",
+            WORKERS / look,
+            f"{WORKERS} at a time, {look:.2f} s each",
+            "more `Schedule` events: of two runs that find a payment, one takes it up",
+        ),
+        Part(
+            "the table",
+            UNITS["table write"],
+            "write units",
+            40_000,
+            "a table's; a new one begins at 4,000",
+            "a higher quota; warm throughput before the day",
+        ),
+        Part(
+            "a list, if all payments have one owner",
+            UNITS["list write"],
+            "write units",
+            KEY_WRITES * LIST_SHARDS,
+            f"{LIST_SHARDS} keys",
+            "`LIST_SHARDS`",
+        ),
+        Part(
+            "what is due",
+            UNITS["due write"],
+            "write units",
+            KEY_WRITES * DUE_SHARDS,
+            f"{DUE_SHARDS} keys",
+            "`DUE_SHARDS`",
+        ),
+        Part(
+            "EventBridge",
+            EVENTS,
+            "events",
+            10_000,
+            "calls in us-east-1, fewer elsewhere; a call takes up to ten events",
+            "a higher quota",
+        ),
+    ]
+    return sorted(found, key=lambda part: part.reached_at)
