@@ -1,7 +1,7 @@
 """Troubles on purpose, for the tests of whoever calls the API: docs/laptop.md has the tables.
 
 At a gateway's stand-in, the amount asks for one: `AMOUNTS`, by whole units of a currency with two
-decimals.
+decimals. In front of the API, a header does: `Laptop-Answer: 503, lost`.
 """
 
 import re
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from werkzeug import Request, Response
 
+from local.refusal import RefusedError
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 TRIES = 3
 """How many requests of an operation meet a trouble: the most that the API sends in one call."""
 
+HEADER = "Laptop-Answer"
 AWAY, SLOW, LOST = "away", "slow", "lost"
 
 
@@ -136,3 +139,52 @@ def _set(standin: StandIn, settings: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         vars(standin).update(before)
+
+
+class Answer(NamedTuple):
+    """What a word of the header asks for.
+
+    Attributes:
+        says: what happens, for people.
+        kind: API Gateway's own answer; None: the connection is lost.
+        is_done: the function does its work before.
+    """
+
+    says: str
+    kind: str | None
+    is_done: bool
+
+
+ANSWERS: Mapping[str, Answer] = {
+    "429": Answer("too many calls; nothing was done", "THROTTLED", is_done=False),
+    "503": Answer(
+        "the function cannot be reached; nothing was done", "INTEGRATION_FAILURE", is_done=False
+    ),
+    "504": Answer("the function did it, and took too long", "INTEGRATION_TIMEOUT", is_done=True),
+    LOST: Answer("the function did it, and the connection is lost", None, is_done=True),
+}
+
+
+class Answers:
+    """What the header asks for: an answer for each try of a call, then the function's own."""
+
+    def __init__(self) -> None:
+        self._tries: Counter[tuple[str | None, ...]] = Counter()
+
+    def next(self, request: Request) -> Answer | None:
+        """Return what is to happen to a call; None: nothing.
+
+        Raises:
+            RefusedError: the header has a word that nobody knows.
+        """
+        asked = request.headers.get(HEADER)
+        if not asked:
+            return None
+        words = [word.strip() for word in asked.split(",")]
+        if unknown := set(words) - set(ANSWERS):
+            problem = f"{HEADER}: {', '.join(sorted(unknown))}: there is {', '.join(ANSWERS)}"
+            raise RefusedError("BAD_REQUEST_BODY", problem)
+        call = (request.method, request.full_path, request.headers.get("Idempotency-Key"), asked)
+        at = self._tries[call] % (len(words) + 1)
+        self._tries[call] += 1
+        return ANSWERS[words[at]] if at < len(words) else None
