@@ -204,7 +204,7 @@ def keep(file: Path, make: Callable[[], Mapping[str, Any] | str], arguments: lis
     if not arguments:
         file.write_text(made)
     elif not file.is_file() or file.read_text() != made:
-        print(f"docs/{file.name} is stale: make openapi, and commit it", file=sys.stderr)
+        print(f"{file.name} is stale: make openapi, and commit it", file=sys.stderr)
         return 1
     return 0
 

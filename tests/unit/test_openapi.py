@@ -57,7 +57,7 @@ def test_a_stale_document_is_told(
         openapi.FILE.write_text(content)
 
     assert openapi.main(["--check"]) == 1
-    assert capsys.readouterr().err == "docs/openapi.json is stale: make openapi, and commit it\n"
+    assert capsys.readouterr().err == "openapi.json is stale: make openapi, and commit it\n"
     assert openapi.main([]) == 0
     assert openapi.main(["--check"]) == 0
 
