@@ -32,10 +32,10 @@ start-api: $(READY) ## The same under the real sam local start-api, in Docker (P
 	@$(BIN)/python -m local start-api --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
 
 # AS is a variable of make's own (the assembler) until somebody sets it.
-token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000) or a STACK=... on AWS (SERVICE=1, MANAGE=1)
+token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000; LOGIN=1 signs in) or a STACK=... on AWS (SERVICE=1, MANAGE=1)
 	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE)$(MANAGE),--scope "$(or $(SCOPE),payments/manage)") $(if $(filter-out 0,$(EXPIRED)),--expired) \
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
-	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE)$(MANAGE),--service) $(if $(FRESH),--fresh))
+	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE)$(MANAGE),--service)) $(if $(filter-out 0,$(LOGIN)),--login) $(if $(FRESH),--fresh)
 
 openapi: $(READY) ## Write docs/openapi.json, docs/asyncapi.json, docs/postman and docs/dashboard.svg from the template, the models and the words beside them
 	$(BIN)/python -m tools.openapi
