@@ -32,18 +32,19 @@ start-api: $(READY) ## The same under the real sam local start-api, in Docker (P
 	@$(BIN)/python -m local start-api --port $(PORT) $(if $(DYNAMODB),--dynamodb "$(DYNAMODB)")
 
 # AS is a variable of make's own (the assembler) until somebody sets it.
-token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000) or a STACK=... on AWS (SERVICE=1, MANAGE=1)
+token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="payments/read", EXPIRED=1, PORT=3000; LOGIN=1 signs in) or a STACK=... on AWS (SERVICE=1, MANAGE=1)
 	@$(BIN)/python -m local token --port $(PORT) $(if $(SCOPE)$(MANAGE),--scope "$(or $(SCOPE),payments/manage)") $(if $(filter-out 0,$(EXPIRED)),--expired) \
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
-	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE)$(MANAGE),--service) $(if $(FRESH),--fresh))
+	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE)$(MANAGE),--service)) $(if $(filter-out 0,$(LOGIN)),--login) $(if $(FRESH),--fresh)
 
-openapi: $(READY) ## Write docs/openapi.json, docs/asyncapi.json and docs/dashboard.svg from the template, the models and the words beside them
+openapi: $(READY) ## Write docs/openapi.json, docs/asyncapi.json, docs/postman and docs/dashboard.svg from the template, the models and the words beside them
 	$(BIN)/python -m tools.openapi
 	$(BIN)/python -m tools.asyncapi
+	$(BIN)/python -m tools.collection
 	$(BIN)/python -m tools.dashboard
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
-	$(BIN)/pytest -n auto --dist loadgroup --ignore tests/package --ignore tests/e2e --ignore tests/browser
+	$(BIN)/pytest -n auto --dist loadgroup --ignore tests/package --ignore tests/e2e --ignore tests/browser --ignore tests/clients
 
 test-package: $(READY) ## Build for both processors, check the packages, and run the integration tests on them
 	$(BIN)/pytest -n 2 --dist loadgroup tests/package
@@ -118,6 +119,7 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/cfn-lint template.yaml .github/oidc.yaml
 	$(BIN)/python -m tools.openapi --check
 	$(BIN)/python -m tools.asyncapi --check
+	$(BIN)/python -m tools.collection --check
 	$(BIN)/python -m tools.dashboard --check
 
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
@@ -134,17 +136,20 @@ audit: $(READY) ## Check the dependencies with pip-audit, the stack with checkov
 
 # The Python generator warns of an operation that it leaves out.
 CLIENTS := .aws-sam/clients
-clients: $(READY) ## Lint docs/openapi.json and docs/asyncapi.json by redocly and spectral, and make clients of it: TypeScript, Python, Postman (needs npx)
+TYPESCRIPT := $(CLIENTS)/node_modules/.bin
+clients: $(READY) ## Lint docs/openapi.json and docs/asyncapi.json by redocly and spectral, make a Python and a TypeScript client, and run them and the Postman collection (needs npx)
 	@mkdir -p $(CLIENTS) && echo 'extends: spectral:oas' > $(CLIENTS)/spectral.yaml
 	REDOCLY_TELEMETRY=off npx --yes @redocly/cli@2.77.0 lint --extends recommended-strict docs/openapi.json
 	REDOCLY_TELEMETRY=off npx --yes @redocly/cli@2.77.0 lint --extends recommended docs/asyncapi.json
 	npx --yes @stoplight/spectral-cli@6.16.3 lint --fail-severity hint --ruleset $(CLIENTS)/spectral.yaml docs/openapi.json
-	npx --yes --package typescript@5.9 --package openapi-typescript@7.13.0 sh -c \
-	  'openapi-typescript docs/openapi.json -o $(CLIENTS)/api.d.ts && tsc --noEmit --strict $(CLIENTS)/api.d.ts'
+	npm install --silent --no-audit --no-fund --prefix $(CLIENTS) \
+	  typescript@5.9 openapi-typescript@7.13.0 openapi-fetch@0.17.0 newman@6.2.2
+	$(TYPESCRIPT)/openapi-typescript docs/openapi.json -o $(CLIENTS)/api.d.ts
 	sed -n '/^```ts$$/,/^```$$/{/^```/d;p}' docs/clients.md > $(CLIENTS)/client.mts
-	npx --yes --package typescript@5.9 tsc --strict --target es2022 --module nodenext $(CLIENTS)/client.mts
-	npx --yes openapi-to-postmanv2@6.3.3 -s docs/openapi.json -o $(CLIENTS)/postman.json -O parametersResolution=Example
+	cp tests/clients/*.mts $(CLIENTS)
+	$(TYPESCRIPT)/tsc --strict --target es2022 --module nodenext $(CLIENTS)/*.mts
 	$(BIN)/uvx openapi-python-client@0.29.1 generate --path docs/openapi.json --output-path $(CLIENTS)/python --overwrite --fail-on-warning
+	$(BIN)/pytest -q tests/clients
 
 format: $(READY) ## Put the code in the project's format
 	$(BIN)/ruff check --fix .

@@ -40,9 +40,12 @@ class PaymentRequest(Body):
     amount_minor: Amount = Field(alias="amount")
     description: FreeText | None = Field(None, description=f"Free text, {NO_CARD_NUMBER}.")
     metadata: Metadata | None = Field(None, description=f"Entries of your own, {NO_CARD_NUMBER}.")
-    gateway: Gateway = Field(MANUAL, description="Who moves the money: a gateway of the stack.")
+    gateway: Gateway = Field(
+        MANUAL, description="Who moves the money: a gateway of the stack. Default: `manual`."
+    )
     capture: Capture = Field(
-        "automatic", description="`manual` holds the money until a call captures it."
+        "automatic",
+        description="`manual` holds the money until a call captures it. Default: `automatic`.",
     )
     return_url: ReturnUrl = Field(
         None,

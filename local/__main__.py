@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--as", dest="user", default=tokens.DEFAULT_USER)
     command.add_argument("--scope", default="", help="scopes, separated by spaces (default: all)")
     command.add_argument("--expired", action="store_true")
+    command.add_argument("--login", action="store_true", help="sign in at the laptop's login")
     command.add_argument("--stack", help="a deployed stack: sign in there")
     command.add_argument("--service", action="store_true", help="as the stack's services' client")
     command.add_argument("--fresh", action="store_true", help="sign in anew, as somebody else")
@@ -79,12 +80,12 @@ def _start_api(options: argparse.Namespace) -> None:
 
 
 def _token(options: argparse.Namespace) -> None:
-    if options.stack:
+    if options.stack or options.login:
         from local import login  # noqa: PLC0415
 
         print(
             login.token(
-                options.stack,
+                options.stack or tokens.login(options.port),
                 options.time_limit,
                 options.scope,
                 service=options.service,

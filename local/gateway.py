@@ -19,6 +19,7 @@ from local.pages import Pages
 from local.proxy import Call, response
 from local.refusal import RefusedError, render
 from local.stack import Api, GatewayResponse, Route
+from local.trouble import HEADER, Answer, Answers
 from local.users import UserPool
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Gateway:
         self._invoke = invoke
         self._pages = pages
         self._note = note
+        self._planned = Answers()
         self._map = Map(merge_slashes=False)
         for index, route in sorted(enumerate(api.routes), key=lambda each: each[1].method == "ANY"):
             path = re.sub(r"\{(\w+)}", r"<\1>", re.sub(r"\{(\w+)\+}", r"<path:\1>", route.path))
@@ -70,11 +72,14 @@ class Gateway:
         at, started = datetime.now(timezone.utc), time.perf_counter()
         request = Request(environ)
         call = Call(request, self._api)
-        reason, body = "", b""
+        reason, body, planned = "", b"", None
         page = self._pages.get((request.method, request.path))
         try:
             body = _body(request)
-            answer = page(body or request.query_string) if page else self._answer(call, body)
+            planned = self._planned.next(request)
+            answer = (
+                page(body or request.query_string) if page else self._answer(call, body, planned)
+            )
         except RefusedError as refusal:
             reason = f"  {refusal}"
             answer = Response(*render(refusal.kind, self._api.responses, call.context))
@@ -83,15 +88,21 @@ class Gateway:
             answer = Response(*render("DEFAULT_5XX", self._api.responses, call.context))
         answer.headers.extend(call.response_headers())
         milliseconds = (time.perf_counter() - started) * 1000
+        is_lost = planned is not None and planned.kind is None
+        reason += f"  lost, as {HEADER} asks" if is_lost else ""
         path = environ["RAW_URI"].partition("?")[0]  # percent-encoded: no control characters
         line = f"{request.method} {path} {answer.status_code} {milliseconds:.0f} ms{reason}"
         if not page or request.method != "GET":
             print(line, file=sys.stderr, flush=True)
         if self._note and not page:
             seen.call(self._note, request, body, answer, at)
+        if is_lost:
+            raise ConnectionAbortedError
         return answer(environ, start_response)
 
-    def _answer(self, call: Call, body: bytes) -> Response:
+    def _answer(self, call: Call, body: bytes, planned: Answer | None) -> Response:
+        if planned and planned.kind and not planned.is_done:
+            raise RefusedError(planned.kind, f"as {HEADER} asks")
         route, parameters = self._route(call)
         if isinstance(route.target, GatewayResponse):
             mock = route.target
@@ -99,7 +110,12 @@ class Gateway:
         claims = None
         if route.auth:
             claims = authorize(call.header("Authorization"), route.auth, self._users)
-        return response(self._invoke(route.target, call.event(route, parameters, claims, body)))
+        answer = response(self._invoke(route.target, call.event(route, parameters, claims, body)))
+        if planned and planned.kind:
+            raise RefusedError(
+                planned.kind, f"as {HEADER} asks, after the function's {answer.status_code}"
+            )
+        return answer
 
     def _route(self, call: Call) -> tuple[Route, Mapping[str, str]]:
         try:

@@ -14,9 +14,13 @@ from local.paypal import PayPal
 from local.stack import Function
 from local.stripe import StripeStandIn
 from local.template import STACK
+from local.trouble import Troubled
 
 NAMES = "manual,stripe,paypal"
 PAYPAL_SANDBOX = "https://api-m.sandbox.paypal.com"
+
+LATER_SECONDS = 60.0
+"""How long what takes time at a stand-in takes, and how late a webhook is that comes late."""
 
 
 def turn_on(functions: Iterable[Function]) -> Iterator[Function]:
@@ -69,8 +73,9 @@ def _stripe(
     url = f"http://{loopback.HOST}:{server.getsockname()[1]}"
     key, secret = f"sk_test_{secrets.token_hex(16)}", f"whsec_{secrets.token_hex(16)}"
     app = StripeStandIn(url, key, secret, f"{api_url}/webhook/stripe")
+    app.later_seconds = LATER_SECONDS
     stack.enter_context(kept(app, folder / "stripe"))
-    watched = seen.watched(folder, "stripe", app)
+    watched = seen.watched(folder, "stripe", Troubled(app))
     stack.enter_context(loopback.serving(watched, server))
     keys = {"secretKey": app.secret_key, "webhookSecrets": [app.webhook_secret], "url": url}
     return "stripe", keys, f"Stripe: {url}, a stand-in"
@@ -85,8 +90,9 @@ def _paypal(
         test = {"clientId": client_id, "clientSecret": secret, "url": PAYPAL_SANDBOX}
         return "paypal", {**test, "webhookIds": [webhook]}, "PayPal: its sandbox"
     app = PayPal(webhook_url=f"{api_url}/webhook/paypal")
+    app.later_seconds = app.late_seconds = LATER_SECONDS
     stack.enter_context(kept(app, folder / "paypal"))
-    watched = seen.watched(folder, "paypal", app)
+    watched = seen.watched(folder, "paypal", Troubled(app))
     app.url = stack.enter_context(loopback.serving(watched, loopback.listen(loopback.free(port))))
     own = {"clientId": app.client_id, "clientSecret": app.client_secret}
     keys = {**own, "webhookIds": [app.webhook_id], "url": app.url}

@@ -1,4 +1,4 @@
-"""An access token for a deployed stack: a person's by the browser, a service's by its secret.
+"""An access token by the login: a person's by the browser, a service's of a stack by its secret.
 
 A person signs in at Cognito's managed login: authorization code with PKCE (RFC 7636) as in a native
 app (RFC 8252). The redirect comes to the registered localhost port, or is pasted in the terminal.
@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
@@ -43,11 +43,14 @@ PAGE = """\
 STRAY = "that is not an address which this sign-in ended at"
 
 
-def token(stack_name: str, time_limit: float, scope: str, *, service: bool, fresh: bool) -> str:
+def token(
+    stack: "str | Mapping[str, str]", time_limit: float, scope: str, *, service: bool, fresh: bool
+) -> str:
     """Return an access token that the stack's API takes.
 
     Args:
-        stack_name: the CloudFormation stack, in the account and region of the AWS credentials.
+        stack: the CloudFormation stack, in the account and region of the AWS credentials; or the
+            outputs of one, the laptop's.
         time_limit: seconds that a person has for signing in.
         scope: scopes, separated by spaces; where it is empty, those of SCOPE.
         service: whether it is for a service rather than for a person.
@@ -59,12 +62,12 @@ def token(stack_name: str, time_limit: float, scope: str, *, service: bool, fres
     scope = " ".join(sorted(set(scope.split()))) or SCOPE
     login_url = ""
     try:
-        stack = _Stack(stack_name)
+        stack = _Stack(stack) if isinstance(stack, str) else stack
         login_url = stack["LoginURL"]
         with _cache(login_url, scope, "service" if service else stack["PeopleClientId"]) as file:
             granted = None if fresh else _cached(file)
             if granted is None or granted.is_expired(LEEWAY):
-                if service:
+                if service and isinstance(stack, _Stack):
                     client = _client(login_url, scope, *stack.service_client(scope))
                     granted = client.fetch_token(grant_type="client_credentials")
                 else:

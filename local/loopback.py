@@ -43,6 +43,14 @@ class _RequestHandler(WSGIRequestHandler):
         except ValueError:  # a request target that is no URL
             self.send_error(400)
 
+    def connection_dropped(
+        self,
+        error: BaseException,  # noqa: ARG002
+        environ: "WSGIEnvironment | None" = None,  # noqa: ARG002
+    ) -> None:
+        """Close the connection: an application raised a ConnectionError instead of answering."""
+        self.close_connection = True
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Leave the access log to the application, which knows more."""
 

@@ -142,10 +142,12 @@ class PayPal:
         client_id, client_secret: what a token is given for.
         webhook_id: of the webhook that events are signed for.
         webhook_url: where events are sent; None: they are only kept in `events`.
-        webhooks: `once`, `twice`, `late`, `reversed` (late, the newest first) or `never`.
+        webhooks: `once`, `twice`, `late`, `reversed` (late, the newest first) or `none`.
         late_seconds: how late.
         capture_outcome: COMPLETED, PENDING (until `finish`), or DECLINED.
-        refund_outcome: COMPLETED, PENDING (until `finish`), or FAILING (PENDING, then FAILED).
+        refund_outcome: COMPLETED, PENDING (until `finish`), FAILING (PENDING, then FAILED),
+            or REFUSED.
+        decline_issue: by which it refuses to take or to hold what a payer agreed to, if any.
         blocks_duplicates: whether an invoice id may be used once (an account's setting).
         later_seconds: how soon `finish` comes of itself; None: never.
         token_seconds: how long a token is said to be good.
@@ -178,6 +180,7 @@ class PayPal:
         self.late_seconds = 5.0
         self.capture_outcome = "COMPLETED"
         self.refund_outcome = "COMPLETED"
+        self.decline_issue = ""
         self.blocks_duplicates = True
         self.later_seconds: float | None = None
         self.token_seconds = 32400
@@ -281,6 +284,18 @@ class PayPal:
     def revoke_tokens(self) -> None:
         """Let every token run out before its time."""
         self._tokens.clear()
+
+    def whole_units(self, request: Request) -> int:
+        """Return the whole units of what a request asks for, else of its order; 0: none."""
+        about = {*request.path.split("/"), request.args.get("token")}
+        asked = request.get_json(silent=True) or {}
+        units = asked.get("purchase_units") or [
+            order.unit
+            for order in self.orders.values()
+            if about & {order.id, *(each["id"] for each in order.authorizations + order.captures)}
+        ]
+        amount = asked.get("amount") or (units[0]["amount"] if units else {"value": 0})
+        return int(Decimal(amount["value"]))
 
     # --- HTTP ---
 
@@ -424,10 +439,10 @@ class PayPal:
             raise Problem(422, "ORDER_ALREADY_CAPTURED" if is_taken else "ORDER_ALREADY_AUTHORIZED")
         if order.shown["status"] != "APPROVED":
             raise Problem(422, "ORDER_NOT_APPROVED")
-        if order.declines:
-            order.declines -= 1
+        if order.declines or self.decline_issue:
+            order.declines = max(order.declines - 1, 0)
             link = {"href": self._approve_link(order), "rel": "redirect", "method": "GET"}
-            raise Problem(422, "INSTRUMENT_DECLINED", links=[link])
+            raise Problem(422, self.decline_issue or "INSTRUMENT_DECLINED", links=[link])
         if what == "capture":
             self._take(order, order.unit["amount"], order.unit["invoice_id"], by)
         else:
@@ -451,6 +466,8 @@ class PayPal:
         total = sum((_value(each["amount"]) for each in before), _value(amount))
         if total > _value(held["amount"]) * Decimal("1.15"):
             raise Problem(422, "MAX_CAPTURE_AMOUNT_EXCEEDED")
+        if self.decline_issue:
+            raise Problem(422, self.decline_issue)
         taken = self._take(order, amount, asked.get("invoice_id"), by)
         if taken["status"] != "DECLINED":
             is_final = asked.get("final_capture", False)
@@ -501,7 +518,8 @@ class PayPal:
         amount = asked.get("amount") or {**capture["amount"], "value": str(left)}
         if capture["status"] == "REFUNDED":
             raise Problem(422, "CAPTURE_FULLY_REFUNDED")
-        if capture["status"] not in ("COMPLETED", "PARTIALLY_REFUNDED"):
+        is_refused = self.refund_outcome == "REFUSED"
+        if is_refused or capture["status"] not in ("COMPLETED", "PARTIALLY_REFUNDED"):
             raise Problem(422, "REFUND_NOT_ALLOWED")
         _check(amount)
         if _value(amount) > left:
@@ -664,16 +682,20 @@ class PayPal:
     def send(self, event: Event) -> None:
         """Send an event as `webhooks` says."""
         self.events.append(event)
-        if self.webhook_url is None or self.webhooks == "never":
+        if self.webhook_url is None or self.webhooks == "none":
             return
-        self._waiting += [event] * (2 if self.webhooks == "twice" else 1)
-        is_late = self.webhooks in ("late", "reversed")
-        _start(self.late_seconds if is_late else 0, self._send_waiting)
+        if self.webhooks in ("late", "reversed"):
+            at = 0 if self.webhooks == "reversed" else len(self._waiting)
+            self._waiting.insert(at, event)
+            _start(self.late_seconds, self._send_waiting)
+            return
+        for _ in range(2 if self.webhooks == "twice" else 1):
+            _start(0, lambda: self._deliver(event, SENT_AGAIN_AFTER))
 
     def _send_waiting(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, []
-        for event in reversed(waiting) if self.webhooks == "reversed" else waiting:
+        for event in waiting:
             self._deliver(event, SENT_AGAIN_AFTER)
 
     def _deliver(self, event: Event, again: tuple[float, ...]) -> None:

@@ -16,9 +16,11 @@ _TYPES = {
     "BAD_REQUEST_BODY": (400, "Invalid request body"),
     "DEFAULT_5XX": (502, "Internal server error"),
     "EXPIRED_TOKEN": (401, "The incoming token has expired"),
+    "INTEGRATION_FAILURE": (503, "Service Unavailable"),
     "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
     "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token"),
     "REQUEST_TOO_LARGE": (413, "Request Too Long"),
+    "THROTTLED": (429, "Too Many Requests"),
     "UNAUTHORIZED": (401, "Unauthorized"),
 }
 _PLAIN = '{"message":$context.error.messageString}'

@@ -10,12 +10,13 @@ requests, Idempotency-Keys with replays, errors in Stripe's shape, signed webhoo
 
 A debit takes until `finish`, and then succeeds or fails.
 
-What it does otherwise is chosen by attributes, by the payer's query, or by an amount:
+What it does otherwise is chosen by attributes, by the payer's query, or by an amount (trouble.py):
 
     webhooks    once, twice, reversed (a batch in the opposite order), late (not before `deliver`),
                 none; also `?webhooks=twice` at the payer's page
-    refunds     succeeded, pending (until `finish`), failing (fails at `finish`); or by the refund's
-                amount: one that ends in 51 is pending, one that ends in 52 is failing
+    refunds     succeeded, pending (until `finish`), failing (fails at `finish`), refused
+    decline     the code by which it declines what the payer pays, and captures
+    later_seconds   how soon `finish` and `deliver` come of themselves; None: never
     troubles    what befalls the next POST requests: "429", "409", "500" (nothing was done), "500
                 after" (it was done); a 500 is kept for its Idempotency-Key, as at Stripe
     ahead       how many seconds its clock is ahead: sessions and holds run out
@@ -132,7 +133,7 @@ class StripeStandIn:
     """A WSGI application; one lock makes each request a step of its own."""
 
     KEPT: tuple[str, ...] = (
-        *("secret_key", "webhook_secret", "ledger", "events", "_unsent", "_firsts"),
+        *("secret_key", "webhook_secret", "ledger", "events", "_late", "_firsts"),
         *("_sessions", "_intents", "_charges", "_refunds", "_disputes"),
     )
 
@@ -145,6 +146,8 @@ class StripeStandIn:
         self.webhook_url = webhook_url
         self.webhooks = "once"
         self.refunds = "succeeded"
+        self.decline = ""
+        self.later_seconds: float | None = None
         self.troubles: deque[str] = deque()
         self.ahead = 0.0
         self.ledger: list[Movement] = []
@@ -159,6 +162,7 @@ class StripeStandIn:
         self._disputes: dict[str, Json] = {}
         self._firsts: dict[str, _First] = {}
         self._unsent: list[Json] = []
+        self._late: list[Json] = []
         self._outbox: queue.Queue[Json] = queue.Queue()
         if webhook_url:
             threading.Thread(target=self._send_webhooks, daemon=True).start()
@@ -179,6 +183,7 @@ class StripeStandIn:
         with self._lock:
             self._run_out()
             session = self._sessions[session_id]
+            outcome = "decline" if self.decline and outcome == "pay" else outcome
             if session["status"] == "open" and outcome != "abandon":
                 intent = self._intent_of(session)
                 if outcome == "pay":
@@ -186,6 +191,7 @@ class StripeStandIn:
                 elif outcome == "debit":
                     session |= {"status": "complete", "url": None}
                     intent |= {"status": "processing", "last_payment_error": None}
+                    self._do_later(self.finish)
                     self._tell("checkout.session.completed", session)
                 else:
                     self._declined(intent)
@@ -278,7 +284,7 @@ class StripeStandIn:
     def deliver(self) -> None:
         """Send the webhooks that are kept back, and wait until all are sent."""
         with self._lock:
-            late, self._unsent = self._unsent, []
+            late, self._late = self._late, []
             for event in late:
                 self._outbox.put(event)
         if self.webhook_url:
@@ -304,6 +310,19 @@ class StripeStandIn:
                 for session in self._sessions.values()
                 if session["client_reference_id"] == payment_id
             ][-1]
+
+    def whole_units(self, request: Request) -> int:
+        """Return the whole units of the amount that a request names, else of its payment's.
+
+        0 where there is none. Each currency is taken for one with two decimals.
+        """
+        given = decoded(request.form.items(multi=True))
+        known = {**self._sessions, **self._intents}
+        about = next((known[each] for each in request.path.split("/") if each in known), {})
+        named = given.get("amount") or given.get("amount_to_capture")
+        if "line_items" in given:
+            named, _ = _total(given["line_items"])
+        return int(named or about.get("amount_total") or about.get("amount") or 0) // 100
 
     # --- HTTP ---
 
@@ -495,9 +514,9 @@ class StripeStandIn:
         intent["latest_charge"] = charge["id"]
         intent["last_payment_error"] = {
             "type": "card_error",
-            "code": "card_declined",
-            "decline_code": "insufficient_funds",
-            "message": "The card is declined, by the button's wish",
+            "code": self.decline or "card_declined",
+            "decline_code": "generic_decline",
+            "message": "The card is declined, as the button or the amount asks",
             "charge": charge["id"],
         }
         self._tell("payment_intent.payment_failed", intent)
@@ -567,6 +586,9 @@ class StripeStandIn:
         if not 0 < amount <= found["amount_capturable"]:
             message = "The amount to capture is greater than the amount that is held."
             raise StripeError(400, "invalid_request_error", message, "amount_too_large")
+        if self.decline:
+            message = "The capture is declined, as its amount asks"
+            raise StripeError(402, "card_error", message, self.decline, is_kept=True)
         self._capture(found, amount)
         for session in self._sessions.values():
             if session["payment_intent"] == intent:
@@ -609,16 +631,20 @@ class StripeStandIn:
         if not 0 < amount <= left:
             message = f"Refund amount ({amount}) is greater than unrefunded amount on charge."
             raise StripeError(400, "invalid_request_error", message, None, "amount", is_kept=True)
-        kind = {51: "pending", 52: "failing"}.get(amount % 100, self.refunds)
-        return self._shown(self._refund(intent, amount, given.get("metadata", {}), kind), given)
+        if self.refunds == "refused":
+            message, code = "The refund is refused, as its amount asks", "charge_not_refundable"
+            raise StripeError(400, "invalid_request_error", message, code, is_kept=True)
+        refund = self._refund(intent, amount, given.get("metadata", {}), self.refunds)
+        return self._shown(refund, given)
 
     def _refund(self, intent: Json, amount: int, metadata: Json, kind: str) -> Json:
         charge = self._charges[intent["latest_charge"]]
         refund = self._new_refund(intent, amount, metadata, "pending")
         if kind == "succeeded":
             refund["status"] = "succeeded"
-        elif kind == "failing":
-            refund["_end"] = "failed"
+        else:
+            refund["_end"] = "failed" if kind == "failing" else "succeeded"
+            self._do_later(self.finish)
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
         self._refunds[refund["id"]] = refund
@@ -687,9 +713,11 @@ class StripeStandIn:
 
     def _hand_over(self) -> None:
         """Give the events of a request to the thread that sends them."""
-        if self.webhooks == "late":
-            return
         ready, self._unsent = self._unsent, []
+        if ready and self.webhooks == "late":
+            self._late += ready
+            self._do_later(self.deliver)
+            return
         if self.webhooks == "none" or not self.webhook_url:
             return
         for event in reversed(ready) if self.webhooks == "reversed" else ready:
@@ -767,6 +795,12 @@ class StripeStandIn:
 
     def _now(self) -> int:
         return int(time.time() + self.ahead)
+
+    def _do_later(self, work: Callable[[], None]) -> None:
+        if self.later_seconds is not None:
+            timer = threading.Timer(self.later_seconds, work)
+            timer.daemon = True
+            timer.start()
 
     def _run_out(self) -> None:
         """Let sessions and holds run out whose time has come."""

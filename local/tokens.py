@@ -1,10 +1,10 @@
 """`make token`: tokens from the pool of the API that runs, in the form of OAuth's token endpoint.
 
-RFC 6749, sections 5.1 and 5.2. Unlike Cognito's, it asks for no password.
+RFC 6749, sections 5.1 and 5.2. Unlike Cognito's, it asks for no password; `login.py` does.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,6 +15,7 @@ from local.loopback import HOST, command
 
 DEFAULT_USER = "alice"
 PATH = "/_local/token"
+LOGIN = "/_local/login"
 
 
 def page(mint: Callable[..., str]) -> Callable[[bytes], Response]:
@@ -35,6 +36,11 @@ def page(mint: Callable[..., str]) -> Callable[[bytes], Response]:
     return answer
 
 
+def login_page(outputs: Mapping[str, str]) -> Callable[[bytes], Response]:
+    """Return the page that says what a stack's outputs say of the login."""
+    return lambda _: _json(outputs, 200)
+
+
 def fetch(port: int, user: str, scope: str, *, expired: bool) -> str:
     """Return a token from the API that runs on a port.
 
@@ -42,15 +48,29 @@ def fetch(port: int, user: str, scope: str, *, expired: bool) -> str:
         LocalError: none runs there, or it refuses the user or the scope.
     """
     form = {"as": user, "scope": scope, **({"expired": "true"} if expired else {})}
+    return _ask(port, "POST", PATH, form, "access_token")["access_token"]
+
+
+def login(port: int) -> dict[str, str]:
+    """Return what a stack's outputs say of the login, of the API that runs on a port.
+
+    Raises:
+        LocalError: none runs there.
+    """
+    return _ask(port, "GET", LOGIN, {}, "LoginURL")
+
+
+def _ask(port: int, method: str, path: str, form: Mapping[str, str], needed: str) -> dict[str, str]:
+    """Return what the API that runs on a port answers; there is what is needed in it."""
     connection = HTTPConnection(HOST, port, timeout=10)
     try:
         connection.request(
-            "POST", PATH, urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"}
+            method, path, urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"}
         )
-        answer = json.loads(connection.getresponse().read())
+        answer: dict[str, str] = json.loads(connection.getresponse().read())
         if "error_description" in answer:
             raise LocalError(answer["error_description"])
-        return str(answer["access_token"])
+        return {needed: answer[needed], **answer}
     except (ConnectionRefusedError, OverflowError):
         start = command("run", port)
         raise LocalError(f"nothing answers on port {port}: start the API with {start}") from None
@@ -62,5 +82,5 @@ def fetch(port: int, user: str, scope: str, *, expired: bool) -> str:
         connection.close()
 
 
-def _json(document: dict[str, str], status: int) -> Response:
-    return Response(json.dumps(document), status, content_type="application/json")
+def _json(document: Mapping[str, str], status: int) -> Response:
+    return Response(json.dumps(dict(document)), status, content_type="application/json")

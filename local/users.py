@@ -88,14 +88,20 @@ class UserPool:
 
         A page of an application asks for the same, with a `state` and PKCE of its own.
         """
-        client_id, client = self._clients[0]
+        outputs = self.outputs(url)
         query = {
             "response_type": "code",
-            "client_id": client_id,
-            "redirect_uri": next(iter(client.get("CallbackURLs", [])), ""),
-            "scope": " ".join(client["AllowedOAuthScopes"]),
+            "client_id": outputs["PeopleClientId"],
+            "redirect_uri": outputs["CallbackURL"],
+            "scope": " ".join(self._clients[0][1]["AllowedOAuthScopes"]),
         }
         return f"{url}/oauth2/authorize?{urlencode(query, safe=':/')}"
+
+    def outputs(self, url: str) -> dict[str, str]:
+        """Return what the outputs of a stack say of the login, which is at the URL."""
+        client_id, client = self._clients[0]
+        callback = next(iter(client.get("CallbackURLs", [])), "")
+        return {"LoginURL": url, "PeopleClientId": client_id, "CallbackURL": callback}
 
     def services(self) -> dict[str, str]:
         """Return what to call the app clients that act for themselves, by id: their `sub`."""

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import yaml
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import WithDefaultSchema
 
 from local import LocalError
 from local.refusal import body_of
@@ -164,7 +165,7 @@ def _requests(folder: str) -> dict[str, Any]:
     for name, model in vars(import_module(f"{folder}.request")).items():
         if isinstance(model, type) and issubclass(model, Body) and model is not Body:
             schema = model.model_json_schema(
-                ref_template="#/components/schemas/{model}", schema_generator=_WithoutTitles
+                ref_template="#/components/schemas/{model}", schema_generator=_Bare
             )
             parts = schema.pop("$defs", {}).items()
             found |= {part: its for part, its in parts if its}  # empty: the frame has it
@@ -172,7 +173,11 @@ def _requests(folder: str) -> dict[str, Any]:
     return found
 
 
-class _WithoutTitles(GenerateJsonSchema):
+class _Bare(GenerateJsonSchema):
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        """Leave out defaults: some generators of clients then ask for the field."""
+        return self.generate_inner(schema["schema"])
+
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
         """Leave out the titles that Pydantic makes of names."""
         return False
@@ -199,7 +204,7 @@ def keep(file: Path, make: Callable[[], Mapping[str, Any] | str], arguments: lis
     if not arguments:
         file.write_text(made)
     elif not file.is_file() or file.read_text() != made:
-        print(f"docs/{file.name} is stale: make openapi, and commit it", file=sys.stderr)
+        print(f"{file.name} is stale: make openapi, and commit it", file=sys.stderr)
         return 1
     return 0
 

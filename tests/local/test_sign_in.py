@@ -3,10 +3,14 @@
 import base64
 import hashlib
 import re
+import shlex
+import sys
+from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from local.__main__ import main
 from tests.local.conftest import Client, Response, Stack
 
 VERIFIER = "v" * 43
@@ -85,3 +89,40 @@ def test_a_code_is_of_no_use_without_its_verifier(login: Login) -> None:
     [code] = parse_qs(urlsplit(signed_in.headers["Location"]).query)["code"]
 
     assert login.exchange(code, "x" * 43).status == 400
+
+
+# What a person does in a browser: they type a name and a password, and see the page that follows.
+PERSON = """\
+import re, sys, urllib.parse, urllib.request
+page = urllib.request.urlopen(sys.argv[1]).read().decode()
+form = dict(re.findall(r'type="hidden" name="(\\w+)" value="([^"]*)"', page))
+form |= {"username": "bob@example.com", "password": sys.argv[2]}
+to = urllib.parse.urljoin(sys.argv[1], "/login")
+urllib.request.urlopen(to, urllib.parse.urlencode(form).encode())
+"""
+
+
+def test_make_token_takes_the_way_by_the_login(
+    payments: Stack,
+    login: Login,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "person.py").write_text(PERSON)
+    person = shlex.join([sys.executable, str(tmp_path / "person.py")])
+    monkeypatch.setenv("BROWSER", f"{person} %s {login.password}")
+    command = ["token", "--port", str(payments.port), "--login", "--time-limit", "20"]
+
+    def token() -> str:
+        assert main(command) == 0
+        return capfd.readouterr().out.strip()
+
+    by_login = token()
+    monkeypatch.setenv("BROWSER", "false")  # the next one is cached
+
+    assert token() == by_login
+    payment = payments.call("POST", "/payment", by_login, {"amount": 1, "currency": "USD"})
+    path = payment.headers["Location"]
+    assert payments.call("GET", path, payments.token("bob")).status == 200

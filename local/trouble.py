@@ -1,0 +1,190 @@
+"""Troubles on purpose, for the tests of whoever calls the API: docs/laptop.md has the tables.
+
+At a gateway's stand-in, the amount asks for one: `AMOUNTS`, by whole units of a currency with two
+decimals. In front of the API, a header does: `Laptop-Answer: 503, lost`.
+"""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from werkzeug import Request, Response
+
+from local.refusal import RefusedError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+TRIES = 3
+"""How many requests of an operation meet a trouble: the most that the API sends in one call."""
+
+HEADER = "Laptop-Answer"
+AWAY, SLOW, LOST = "away", "slow", "lost"
+
+
+class Trouble(NamedTuple):
+    """What befalls the requests that ask a stand-in for an amount.
+
+    Attributes:
+        says: what happens, for people.
+        settings: attributes of the stand-ins for as long as they answer; each takes what it has.
+        answer: to the first requests of an operation: a status, which says that nothing is done;
+            AWAY: none, and nothing is done; SLOW: it is done, and answered late; LOST: it is done,
+            and not answered.
+        tries: how many requests are the first.
+    """
+
+    says: str
+    settings: Mapping[str, Any] = {}
+    answer: str = ""
+    tries: float = TRIES
+
+
+def _declined(code: str, issue: str) -> Trouble:
+    says = f"paying and capturing are declined: `{code}` at Stripe, `{issue}` at PayPal"
+    return Trouble(says, {"decline": code, "decline_issue": issue})
+
+
+def _refund(says: str, kind: str) -> Trouble:
+    return Trouble(f"a refund {says}", {"refunds": kind, "refund_outcome": kind.upper()})
+
+
+def _webhooks(says: str, kind: str) -> Trouble:
+    return Trouble(says, {"webhooks": kind})
+
+
+AMOUNTS: Mapping[int, Trouble] = {
+    66001: _declined("card_declined", "INSTRUMENT_DECLINED"),
+    66002: _declined("expired_card", "TRANSACTION_REFUSED"),
+    66003: _declined("processing_error", "PAYER_CANNOT_PAY"),
+    66011: _refund("is refused", "refused"),
+    66012: _refund("is PENDING for a minute, then SUCCEEDED", "pending"),
+    66013: _refund("is PENDING for a minute, then FAILED", "failing"),
+    66021: _webhooks("the webhooks come a minute late", "late"),
+    66022: _webhooks("the webhooks come twice", "twice"),
+    66023: _webhooks("the webhooks come in the wrong order, PayPal's a minute late", "reversed"),
+    66024: _webhooks("no webhook comes", "none"),
+    66429: Trouble("the gateway answers 429, and does nothing", answer="429"),
+    66500: Trouble("the gateway answers 500, and does nothing", answer="500"),
+    66503: Trouble("the gateway answers 503, and does nothing", answer="503"),
+    66504: Trouble("the gateway does it, and answers too late", answer=SLOW),
+    66520: Trouble("the gateway does it, and the connection is lost", answer=LOST),
+    66599: Trouble("the gateway is away for good", answer=AWAY, tries=inf),
+}
+_NONE = Trouble("")
+
+
+class StandIn(Protocol):
+    """A gateway's stand-in (WSGI), whose answers wait for its lock."""
+
+    _lock: Any
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse", /) -> Iterable[bytes]:
+        """Answer a request."""
+
+    def whole_units(self, request: Request) -> int:
+        """Return the whole units of the amount that a request is about; 0: none."""
+
+
+class Troubled:
+    """A stand-in whose requests meet what their amount asks for (WSGI)."""
+
+    def __init__(self, standin: StandIn, slow_seconds: float = 15) -> None:
+        self._standin = standin
+        self._slow_seconds = slow_seconds
+        self._requests: Counter[str] = Counter()
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        """Answer a request, or leave it without an answer."""
+        body = Request(environ).get_data()
+        environ["wsgi.input"] = BytesIO(body)
+        request = Request(environ)
+        with self._standin._lock:
+            trouble = AMOUNTS.get(self._standin.whole_units(request), _NONE)
+            environ["wsgi.input"] = BytesIO(body)
+            is_met = 0 < self._requests_of(request) <= trouble.tries
+            met = trouble.answer if is_met else ""
+            if met == AWAY:
+                raise ConnectionAbortedError
+            if met.isdecimal():
+                return Response("{}", int(met), mimetype="application/json")(environ, start)
+            with _set(self._standin, trouble.settings):
+                answer = self._standin(environ, start)
+        if met == SLOW:
+            time.sleep(self._slow_seconds)
+        if met == LOST:
+            raise ConnectionAbortedError
+        return answer
+
+    def _requests_of(self, request: Request) -> int:
+        """Count a request; return how many its operation has sent, 0 where it is of none."""
+        names = ("Idempotency-Key", "PayPal-Request-Id")
+        key = next((request.headers[name] for name in names if name in request.headers), "")
+        operation = re.split("[:.]", key)[0]  # what follows is the endpoint
+        self._requests[operation] += bool(operation)
+        return self._requests[operation]
+
+
+@contextmanager
+def _set(standin: StandIn, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Set those attributes that a stand-in has, as long as the context."""
+    before = {name: getattr(standin, name) for name in settings if hasattr(standin, name)}
+    vars(standin).update({name: settings[name] for name in before})
+    try:
+        yield
+    finally:
+        vars(standin).update(before)
+
+
+class Answer(NamedTuple):
+    """What a word of the header asks for.
+
+    Attributes:
+        says: what happens, for people.
+        kind: API Gateway's own answer; None: the connection is lost.
+        is_done: the function does its work before.
+    """
+
+    says: str
+    kind: str | None
+    is_done: bool
+
+
+ANSWERS: Mapping[str, Answer] = {
+    "429": Answer("too many calls; nothing was done", "THROTTLED", is_done=False),
+    "503": Answer(
+        "the function cannot be reached; nothing was done", "INTEGRATION_FAILURE", is_done=False
+    ),
+    "504": Answer("the function did it, and took too long", "INTEGRATION_TIMEOUT", is_done=True),
+    LOST: Answer("the function did it, and the connection is lost", None, is_done=True),
+}
+
+
+class Answers:
+    """What the header asks for: an answer for each try of a call, then the function's own."""
+
+    def __init__(self) -> None:
+        self._tries: Counter[tuple[str | None, ...]] = Counter()
+
+    def next(self, request: Request) -> Answer | None:
+        """Return what is to happen to a call; None: nothing.
+
+        Raises:
+            RefusedError: the header has a word that nobody knows.
+        """
+        asked = request.headers.get(HEADER)
+        if not asked:
+            return None
+        words = [word.strip() for word in asked.split(",")]
+        if unknown := set(words) - set(ANSWERS):
+            problem = f"{HEADER}: {', '.join(sorted(unknown))}: there is {', '.join(ANSWERS)}"
+            raise RefusedError("BAD_REQUEST_BODY", problem)
+        call = (request.method, request.full_path, request.headers.get("Idempotency-Key"), asked)
+        at = self._tries[call] % (len(words) + 1)
+        self._tries[call] += 1
+        return ANSWERS[words[at]] if at < len(words) else None
