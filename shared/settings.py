@@ -1,6 +1,8 @@
 """What the functions are told by their environment, read once and in one place."""
 
+import json
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ class Settings(NamedTuple):
         allowed_origin: the web origin that browsers may call from, or `*`.
         event_bus: the name of the event bus, for the function that publishes events.
         gateways: the payment gateways that this stack may use, by name.
+        functions: the names on AWS of the functions that a release's check calls, by their folders.
         is_sam_local: whether `sam local` runs the function: it has no authorizer.
     """
 
@@ -23,6 +26,7 @@ class Settings(NamedTuple):
     is_sam_local: bool
     gateways: tuple[str, ...]
     event_bus: str
+    functions: Mapping[str, str]
 
 
 @cache
@@ -34,5 +38,6 @@ def settings() -> Settings:
         allowed_origin=os.environ["ALLOWED_ORIGIN"],
         gateways=tuple(os.environ.get("GATEWAYS", "manual").split(",")),
         event_bus=os.environ.get("EVENT_BUS_NAME", ""),
+        functions=json.loads(os.environ.get("FUNCTIONS", "{}")),
         is_sam_local=os.environ.get("AWS_SAM_LOCAL") == "true",
     )

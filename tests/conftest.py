@@ -21,6 +21,7 @@ import pytest
 from aws_lambda_powertools.metrics import base as metrics
 from botocore.httpsession import URLLib3Session
 
+from check_release import deployment, functions
 from create_payment.app import handler as create_payment
 from get_payment.app import handler as get_payment
 from shared import bus, operations, settings, wiring
@@ -57,7 +58,8 @@ def function_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", "http://127.0.0.1:9")
+    for service in ("CODEDEPLOY", "EVENTBRIDGE", "LAMBDA"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:9")
     monkeypatch.setenv("EVENT_BUS_NAME", "payments")
     monkeypatch.setenv("TABLE_NAME", "payments")
     monkeypatch.setenv("ALLOWED_ORIGIN", "*")
@@ -71,6 +73,8 @@ def forget() -> None:
     """Let the functions read their environment anew, as after a cold start."""
     settings.settings.cache_clear()
     bus.bus.cache_clear()
+    deployment.client.cache_clear()
+    functions.client.cache_clear()
     wiring.operations.cache_clear()
     operations.manual_operations.cache_clear()
     STORE.reset()

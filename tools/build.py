@@ -39,6 +39,8 @@ IN_SAMS_CONTAINER = Path("/tmp/samcli/artifacts")  # noqa: S108 - SAM's name, in
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__", ".*", "*.yaml")
 
 SERVICES = {
+    "check_release.deployment": "codedeploy",
+    "check_release.functions": "lambda",
     "shared.bus": "events",
     "shared.gateways.keys": "ssm",
     "shared.store.dynamodb": "dynamodb",
@@ -50,7 +52,7 @@ SERVICES = {
 LEFT_OUT = re.compile(
     r"""\.\./ | bin/ | .*\.(pyc|pyi|js|css)$ | .*/py\.typed$
     | annotated_types/test_cases\.py | .*/tests/
-    | boto3/(data|examples)/ | botocore/data/ (?! (dynamodb|events|ssm)/ | [^/]+$)
+    | boto3/(data|examples)/ | botocore/data/ (?! (codedeploy|dynamodb|events|lambda|ssm)/ | [^/]+$)
     | .*/examples-1\.json$
     | .*/endpoint-rule-set-1\.json(\.gz)?$  # botocore then goes by endpoints.json, which is sooner
     | dateutil/zoneinfo/.*\.tar\.gz$

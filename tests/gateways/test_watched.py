@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from publish_events.app import handler as publish_events
+from tests.codedeploy import deployment_of
 from tests.conftest import Context, Response, call, forget, proxy_event
 from tests.gateways.standins import Network
 from tests.infra.conftest import Stack, deployed
@@ -240,8 +241,9 @@ def everything(
     life.alice.create({"amount": 1, "currency": "USD"}, key="once")
     monkeypatch.setenv("GATEWAYS", "manual,stripe,paypal")
     forget()
-    for folder in folders():
-        import_module(f"{folder}.app").handler(proxy_event(folder), Context())
+    with deployment_of("publish_events", monkeypatch):
+        for folder in folders():
+            import_module(f"{folder}.app").handler(proxy_event(folder), Context())
     unreadable = {"SequenceNumber": "1", "NewImage": {"paymentId": {"S": "1"}}}
     publish_events({"Records": [{"dynamodb": unreadable}]}, Context())
     monkeypatch.setenv("TABLE_NAME", "none")

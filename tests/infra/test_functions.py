@@ -16,7 +16,10 @@ from tests.conftest import ROOT
 from tests.infra.conftest import Stack, deployed
 from tools.build import folder_of
 
+CHECK = "CheckReleaseFunction"
 STREAM = "PaymentsTable.StreamArn"
+DEPLOYMENT_READS = {"codedeploy:GetDeploymentTarget", "codedeploy:ListDeploymentTargets"}
+"""They know no resource (Service Authorization Reference, "AWS CodeDeploy")."""
 FUNCTIONS_MAY = {"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
 
 
@@ -85,7 +88,8 @@ def test_every_permission_is_of_named_actions_on_named_resources(stack: Stack) -
         for statement in statements(stack, function):
             assert statement["Effect"] == "Allow"
             assert not [action for action in actions(statement) if "*" in action]
-            assert statement["Resource"] != "*"
+            reads_deployments = all(map(DEPLOYMENT_READS.__contains__, actions(statement)))
+            assert (statement["Resource"] == "*") is reads_deployments
             if statement["Resource"] == STREAM:
                 continue
             if any(action.startswith("dynamodb:") for action in actions(statement)):
@@ -168,16 +172,43 @@ def test_a_function_starts_from_a_snapshot_where_that_is_asked_for() -> None:
     assert snap_start(SnapStart="On") == [{"ApplyOn": "PublishedVersions"}] * every
 
 
+def released(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Return how the alias of each function that CodeDeploy releases is moved, by its name."""
+    return {
+        alias["Properties"]["FunctionName"]: alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+        for alias in stack.all("AWS::Lambda::Alias").values()
+        if "UpdatePolicy" in alias
+    }
+
+
+def test_a_release_is_checked_before_it_gets_calls_but_for_one_at_once(stack: Stack) -> None:
+    checked = {name: each.get("BeforeAllowTrafficHook") for name, each in released(stack).items()}
+    assert checked == dict.fromkeys(stack.functions.keys() - {CHECK}, CHECK)
+    at_once = released(deployed(Environment="prod", ReleaseType="AllAtOnce"))
+    assert {each.get("BeforeAllowTrafficHook") for each in at_once.values()} == {None}
+
+
+def test_the_check_may_call_versions_of_the_stack_and_tell_its_deployments(stack: Stack) -> None:
+    allowed = {tuple(actions(each)): each["Resource"] for each in statements(stack, CHECK)}
+    name = stack.one("AWS::ApiGateway::RestApi")["Name"]
+    [calls, tells, reads] = allowed
+    assert set(calls) == {"lambda:GetFunctionConfiguration", "lambda:InvokeFunction"}
+    assert allowed[calls].endswith(f":function:{name}-*:*")
+    assert tells == ("codedeploy:PutLifecycleEventHookExecutionStatus",)
+    assert allowed[tells].endswith(":deploymentgroup:ServerlessDeploymentApplication/*")
+    assert set(reads) == DEPLOYMENT_READS
+    [policy] = stack.all("AWS::IAM::Role")["CodeDeployRole"]["Properties"]["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("lambda:InvokeFunction", f"{CHECK}.Arn")
+
+
 def test_a_release_is_a_canary_in_prod_that_alarms_take_back(
     stack: Stack, environment: str
 ) -> None:
     groups = stack.all("AWS::CodeDeploy::DeploymentGroup")
-    guarded = {
-        alias["Properties"]["FunctionName"]: alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
-        for alias in stack.all("AWS::Lambda::Alias").values()
-    }
+    guarded = released(stack)
     assert {name: update["DeploymentGroupName"] for name, update in guarded.items()} == {
-        name: f"{name}DeploymentGroup" for name in stack.functions
+        name: f"{name}DeploymentGroup" for name in stack.functions if name != CHECK
     }
     assert len(groups) == len(guarded)
 

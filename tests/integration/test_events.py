@@ -5,6 +5,7 @@ from importlib import import_module
 import pytest
 
 from tests.bus import scripted_bus
+from tests.codedeploy import deployment_of
 from tests.conftest import ROOT, Context, call, forget, proxy_event
 from tools.functions import folders
 
@@ -63,6 +64,6 @@ def test_a_sample_event_of_no_call_is_handled(
 ) -> None:
     handler = import_module(f"{function}.app").handler
 
-    with scripted_bus() as bus:
+    with scripted_bus() as bus, deployment_of("get_payment", monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", bus.url)
         assert handler(proxy_event(function), Context()) in ({}, {"batchItemFailures": []})
