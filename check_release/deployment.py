@@ -57,7 +57,7 @@ def _release(deployment_id: str) -> Release:
     found = client().get_deployment_target(deploymentId=deployment_id, targetId=target_id)
     target = found["deploymentTarget"]["lambdaTarget"]["lambdaFunctionInfo"]
     name, version = target["functionName"], target["targetVersion"]
-    return Release(deployment_id, name, version, folder_of(name, version))
+    return Release(deployment_id, name, version, folder_of(name))
 
 
 def _cause(error: Exception) -> str:

@@ -10,7 +10,6 @@ from botocore.config import Config
 
 from shared.settings import settings
 
-ALIAS = "live"
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 65
 """More than the timeout of any function: what takes longer is Lambda's to end."""
@@ -42,21 +41,21 @@ class Release(NamedTuple):
             WrongAnswer: it crashed, or took too long.
         """
         is_new = function == self.function
-        answered = client().invoke(
-            FunctionName=self.name if is_new else settings().functions[function],
-            Qualifier=self.version if is_new else ALIAS,
-            Payload=json.dumps(event),
+        called = (
+            f"{self.name}:{self.version}" if is_new else f"{settings().functions[function]}:live"
         )
+        answered = client().invoke(FunctionName=called, Payload=json.dumps(event))
         answer = json.load(answered["Payload"])
         if "FunctionError" in answered:
             raise WrongAnswer(f"{function} ended with {answer.get('errorType')}")
         return answer
 
 
-def folder_of(name: str, version: str) -> str:
+def folder_of(name: str) -> str:
     """Return the folder of a function: its handler is FOLDER.app.handler."""
-    found = client().get_function_configuration(FunctionName=name, Qualifier=version)
-    folder: str = found["Handler"].partition(".")[0]
+    folder: str = (
+        client().get_function_configuration(FunctionName=name)["Handler"].partition(".")[0]
+    )
     return folder
 
 

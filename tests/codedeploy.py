@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import count
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from werkzeug import Request, Response
@@ -14,13 +16,15 @@ from tests.conftest import Context, proxy_event
 
 Handler = Callable[[dict[str, Any], Context], Any]
 EVENT = proxy_event("check_release")
-NAME, NEW, ALIAS = "payment-api-prod-{}-1A2B3C", "7", "live"
+NAME, ALIAS = "payment-api-prod-{}-1A2B3C", "live"
+VERSIONS = count(1)
 
 
 class Deployment:
     """One deployment of a function, and what it hears.
 
     Attributes:
+        version: the new version, another one in each test.
         statuses: what the hook said, in order.
         new: the new version's handler.
         invoked: function and qualifier of each call, in order.
@@ -29,6 +33,7 @@ class Deployment:
 
     def __init__(self, function: str) -> None:
         self.function = function
+        self.version = str(next(VERSIONS))
         self.new: Handler = import_module(f"{function}.app").handler
         self.statuses: list[str] = []
         self.invoked: list[tuple[str, str]] = []
@@ -40,7 +45,7 @@ class Deployment:
         return self._answer(operation, request)(environ, start_response)
 
     def _answer(self, operation: str, request: Request) -> Response:
-        target = {"functionName": NAME.format(self.function), "targetVersion": NEW}
+        target = {"functionName": NAME.format(self.function), "targetVersion": self.version}
         if operation.rpartition("/")[2] in self.refused:
             denied = {"__type": "AccessDeniedException", "message": "no"}
             return Response(json.dumps(denied), 400)
@@ -56,15 +61,16 @@ class Deployment:
             assert asked["lifecycleEventHookExecutionId"] == hook
             self.statuses.append(asked["status"])
             return Response(json.dumps({}))
-        name, what = operation.split("/")[-2:]
-        folder, qualifier = name.split("-")[-2], request.args["Qualifier"]
+        called, what = operation.split("/")[-2:]
+        name, _, qualifier = unquote(called).partition(":")
+        folder = name.split("-")[-2]
         if what == "configuration":
             return Response(json.dumps({"Handler": f"{folder}.app.handler"}))
         self.invoked.append((folder, qualifier))
         return self._invoke(folder, qualifier, json.loads(request.data))
 
     def _invoke(self, folder: str, qualifier: str, event: dict[str, Any]) -> Response:
-        is_new = (folder, qualifier) == (self.function, NEW)
+        is_new = (folder, qualifier) == (self.function, self.version)
         assert is_new or qualifier == ALIAS
         handler = self.new if is_new else import_module(f"{folder}.app").handler
         try:

@@ -8,8 +8,8 @@ It needs ministack, which is in an environment of its own.
 import json
 from typing import Any
 
-from ministack.app import main
-from ministack.core import iam_actions
+from ministack import app
+from ministack.core import iam_actions, router
 from ministack.services import apigateway_v1 as gateway
 from ministack.services import cognito
 from ministack.services.cloudformation import language_extensions, provisioners
@@ -120,6 +120,45 @@ def import_what_the_gateway_answers_itself() -> None:
     gateway._import_rest_api = with_answers
 
 
+def have_deployments() -> None:
+    """Add what a release's check asks CodeDeploy. No deployment moves anything here.
+
+    A deployment's id is APPLICATION/FUNCTION/VERSION, so that nothing has to be kept of it but what
+    the check says: a GetDeployment tells it.
+    """
+    said: dict[str, str] = {}
+    resource_of = iam_actions.extract_resource_arn
+
+    async def answer(*request: Any) -> tuple[int, dict[str, str], bytes]:
+        headers, body = request[2:4]
+        asked = json.loads(body)
+        deployment_id = asked["deploymentId"]
+        _, name, version = deployment_id.split("/")
+        if status := asked.get("status"):
+            said[deployment_id] = status
+        function = {"lambdaFunctionInfo": {"functionName": name, "targetVersion": version}}
+        answers: dict[str, object] = {
+            "ListDeploymentTargets": {"targetIds": [name]},
+            "GetDeploymentTarget": {"deploymentTarget": {"lambdaTarget": function}},
+            "PutLifecycleEventHookExecutionStatus": {},
+            "GetDeployment": {"deploymentInfo": {"status": said.get(deployment_id)}},
+        }
+        operation = headers["x-amz-target"].rpartition(".")[2]
+        return 200, {"Content-Type": "application/json"}, json.dumps(answers[operation]).encode()
+
+    def with_group(service: str, *request: Any) -> str:
+        region, account = request[-2:]
+        if service == "codedeploy" and "status" in (asked := json.loads(request[3])):
+            application = asked["deploymentId"].partition("/")[0]
+            return f"arn:aws:codedeploy:{region}:{account}:deploymentgroup:{application}/any"
+        return str(resource_of(service, *request))
+
+    router.SERVICE_PATTERNS["codedeploy"] = {"target_prefixes": ["CodeDeploy_20141006"]}
+    iam_actions.SERVICE_TO_IAM_NAMESPACE["codedeploy"] = "codedeploy"
+    iam_actions.extract_resource_arn = with_group
+    app.SERVICE_HANDLERS["codedeploy"] = answer
+
+
 async def keys_over_tls(authorizer: dict[str, Any]) -> str:
     """Return where a pool's keys are; it asks itself over HTTP, though it serves TLS alone."""
     return f"{authorizer['jwtConfiguration']['issuer']}/.well-known/jwks.json"
@@ -133,5 +172,6 @@ if __name__ == "__main__":
     take_alarms_on_expressions()
     name_the_issuer()
     import_what_the_gateway_answers_itself()
+    have_deployments()
     gateway._resolve_jwks_url = keys_over_tls
-    main()
+    app.main()

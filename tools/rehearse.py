@@ -45,6 +45,7 @@ ENDPOINT = "https://127.0.0.1:4566"
 HOSTS = ("", "*.", "*.execute-api.", "dynamodb.", "cognito-idp.")
 GITHUB = "token.actions.githubusercontent.com"
 SUBJECT = "repo:octo-org@123456/octo-repo@456789"
+APPLICATION, CHECK = "ServerlessDeploymentApplication", "CheckReleaseFunction"
 MARK = "Release"  # a header of the newer build's answers
 
 # What a rehearsal has to catch: in the built template, this in the place of that.
@@ -54,6 +55,7 @@ MISTAKES = {
     "a wrong handler": ("get_payment.app.handler", "get_payment.app.main"),
     "a missing variable": ("ALLOWED_ORIGIN:", "ALLOWED:"),
     "a wrong attribute": ("- ProviderURL", "- ProviderName2"),
+    "a check that calls nothing": ("Action: lambda:InvokeFunction", "Action: lambda:ListAliases"),
 }
 
 
@@ -115,6 +117,8 @@ def rehearse(environment: str, project: Path, only_smoke: bool) -> None:
     with _step(f"{'.ci/deploy' if stack.by_ci else 'sam deploy'}, a token, the smoke test"):
         stack.deploy()
         stack.smoke()
+    with _step("the check of each function's version"):
+        stack.check()
     if only_smoke:
         return
     stack.create("stripe", status=400)
@@ -128,6 +132,7 @@ def rehearse(environment: str, project: Path, only_smoke: bool) -> None:
     _expect(not before.items() & after.items(), f"an alias has not moved: {before}, {after}")
     _expect(stack.read(payment) == "newer", "the alias is not at the newer build")
     stack.create("stripe")
+    stack.check()
 
     with _step("the older build again, at once"):
         stack.put_back(older)
@@ -187,6 +192,26 @@ class Stack:
         if not self.by_ci:
             url = self.outputs["ApiGatewayInvokeURL"]
             _run(self.project, "make", "smoke", f"URL={url}", f"TOKEN={self._token}")
+
+    def check(self) -> None:
+        """Ask for each version what CodeDeploy would ask before its first call."""
+        functions, deployments = _client("lambda"), _client("codedeploy")
+        application, check = map(self._physical_id, (APPLICATION, CHECK))
+        for name, version in self.versions().items():
+            if name == check:
+                continue
+            deployment_id = f"{application}/{name}/{version}"
+            asked = {"DeploymentId": deployment_id, "LifecycleEventHookExecutionId": "1"}
+            done = functions.invoke(FunctionName=check, Payload=json.dumps(asked), LogType="Tail")
+            said = deployments.get_deployment(deploymentId=deployment_id)["deploymentInfo"]
+            log = base64.b64decode(done["LogResult"]).decode()
+            _expect(said.get("status") == "Succeeded", f"{name}, version {version}: {log}")
+
+    def _physical_id(self, name: str) -> str:
+        found = _client("cloudformation").describe_stack_resource(
+            StackName=self.name, LogicalResourceId=name
+        )
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def build_another(self) -> Path:
         """Build another GET /payment; return the build that was there."""

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from check_release.app import handler
 from check_release.checks import EVENTS, LIFE
 from check_release.functions import ANSWER_SECONDS
-from tests.codedeploy import ALIAS, EVENT, NEW, Deployment, deployment_of
+from tests.codedeploy import ALIAS, EVENT, Deployment, deployment_of
 from tests.conftest import Client, Context, forget
 from tests.infra.conftest import deployed
 from tools.build import folder_of
@@ -62,7 +62,7 @@ def test_a_good_version_of_any_function_is_called_and_passes(
     check()
 
     assert deployment.statuses == ["Succeeded"]
-    assert (deployment.function, NEW) in deployment.invoked
+    assert (deployment.function, deployment.version) in deployment.invoked
 
 
 @pytest.mark.parametrize("deployment", LIFE, indirect=True)
@@ -81,7 +81,7 @@ def test_a_payment_is_made_read_and_canceled_and_a_repeat_makes_no_second_one(
     assert deployment.statuses == ["Succeeded"] * 2
     others = {each for each in deployment.invoked if each[0] != deployment.function}
     assert others == {(each, ALIAS) for each in LIFE if each != deployment.function}
-    assert set(deployment.invoked) - others == {(deployment.function, NEW)}
+    assert set(deployment.invoked) - others == {(deployment.function, deployment.version)}
 
 
 def raises(event: dict[str, Any], context: Context) -> Any:
@@ -113,7 +113,7 @@ def test_a_broken_version_gets_no_calls(
     assert deployment.statuses == ["Failed"]
     assert "4111" not in logs.getvalue()
     assert cause(logs)
-    assert f'"release":"{deployment.function}:{NEW}"' in logs.getvalue()
+    assert f'"release":"{deployment.function}:{deployment.version}"' in logs.getvalue()
 
 
 @pytest.mark.parametrize("deployment", EVENTS, indirect=True)
