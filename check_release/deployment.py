@@ -26,7 +26,7 @@ def before_traffic(handler: Callable[[Release], None]) -> EventHandler:
     def lambda_handler(event: Event, context: Context) -> dict[str, Any]:
         deployment_id = event["DeploymentId"]
         about = {"function": handler.__module__.removesuffix(".app"), "deploymentId": deployment_id}
-        log = Line(**about)
+        log = Line()
 
         def work() -> None:
             release = _release(deployment_id)

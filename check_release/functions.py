@@ -40,11 +40,10 @@ class Release(NamedTuple):
         Raises:
             WrongAnswer: it crashed, or took too long.
         """
-        is_new = function == self.function
-        called = (
-            f"{self.name}:{self.version}" if is_new else f"{settings().functions[function]}:live"
-        )
-        answered = client().invoke(FunctionName=called, Payload=json.dumps(event))
+        name, qualifier = self.name, self.version
+        if function != self.function:
+            name, qualifier = settings().functions[function], "live"
+        answered = client().invoke(FunctionName=f"{name}:{qualifier}", Payload=json.dumps(event))
         answer = json.load(answered["Payload"])
         if "FunctionError" in answered:
             raise WrongAnswer(f"{function} ended with {answer.get('errorType')}")
@@ -53,10 +52,8 @@ class Release(NamedTuple):
 
 def folder_of(name: str) -> str:
     """Return the folder of a function: its handler is FOLDER.app.handler."""
-    folder: str = (
-        client().get_function_configuration(FunctionName=name)["Handler"].partition(".")[0]
-    )
-    return folder
+    handler: str = client().get_function_configuration(FunctionName=name)["Handler"]
+    return handler.partition(".")[0]
 
 
 @cache
