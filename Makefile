@@ -10,7 +10,7 @@ READY  := $(VENV)/.ready
 .PHONY: help doctor run token start-api openapi test test-package reliability soak smoke rehearse rehearse-mistakes deploy-tools sbom browser bench bench-check peers load coverage fuzz mutation lint audit clients format lock clean
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -145,7 +145,7 @@ clients: $(READY) ## Lint docs/openapi.json and docs/asyncapi.json by redocly an
 	npm install --silent --no-audit --no-fund --prefix $(CLIENTS) \
 	  typescript@5.9 openapi-typescript@7.13.0 openapi-fetch@0.17.0 newman@6.2.2
 	$(TYPESCRIPT)/openapi-typescript docs/openapi.json -o $(CLIENTS)/api.d.ts
-	sed -n '/^```ts$$/,/^```$$/{/^```/d;p}' docs/clients.md > $(CLIENTS)/client.mts
+	sed -n '/^```ts$$/,/^```$$/{/^```/d;p;}' docs/clients.md > $(CLIENTS)/client.mts
 	cp tests/clients/*.mts $(CLIENTS)
 	$(TYPESCRIPT)/tsc --strict --target es2022 --module nodenext $(CLIENTS)/*.mts
 	$(BIN)/uvx openapi-python-client@0.29.1 generate --path docs/openapi.json --output-path $(CLIENTS)/python --overwrite --fail-on-warning

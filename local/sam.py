@@ -6,7 +6,6 @@ anywhere else. So the store, AWS's DynamoDB Local, runs in a container as well.
 
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -20,10 +19,11 @@ from local.template import REGION, Template
 from local.tokens import DEFAULT_USER
 from local.users import UserPool
 
-# Apart from .aws-sam/build, which `sam deploy` takes: this build is for this machine's processor.
+# Apart from .aws-sam/build, which `sam deploy` takes: this build is for Docker's processor.
 BUILD = ".aws-sam/local"
 VARIABLES = ".aws-sam/local.json"
 STORE = "amazon/dynamodb-local"
+THIS_MACHINE = "host.docker.internal"  # to Docker Desktop's containers; the machine itself lacks it
 NO_DOCKER = "no Docker answers: start it, or do without: make run"
 
 
@@ -40,8 +40,9 @@ def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
     loopback.listen(port, "Choose another with PORT=").close()
     template = Template(path)
     with suppress(KeyboardInterrupt), _network(f"sam-local-{port}") as network:
-        store_url = dynamodb_url or _start_store(network)
-        processor = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+        store_url = (dynamodb_url or _start_store(network)).replace(THIS_MACHINE, loopback.HOST)
+        processor = _docker("version", "--format", "{{.Server.Arch}}").strip()
+        processor = processor.replace("amd64", "x86_64")
         parameters = ["--parameter-overrides", f"Architecture={processor}"]
         build = ["build", "--build-dir", BUILD, *parameters]
         _sam(path, build)
@@ -51,11 +52,14 @@ def start_api(path: Path, port: int, dynamodb_url: str | None) -> None:
         (path.parent / VARIABLES).write_text(variables, encoding="utf-8")
         options = ["--template", f"{BUILD}/template.yaml", *parameters, "--env-vars", VARIABLES]
         options += ["--docker-network", network, "--skip-pull-image"]
-        invoke = ["local", "invoke", "FUNCTION", "--event", "events/FILE", *options]
+        functions = template.resources("AWS::Lambda::Function", "Handler")
+        function, declared = next(iter(functions.items()))
+        event = f"events/{declared['Handler'].split('.')[0]}/default.json"
+        invoke = ["local", "invoke", function, "--event", event, *options]
         lines = [
-            "\nSAM CLI verifies no token, so this one is as good as any:",
+            "\nSAM CLI verifies no token; take this one for the calls of README.md:",
             f"  TOKEN={UserPool(template).token(DEFAULT_USER)}",
-            "To bring edits in, and to send a function one of the sample events:",
+            "To bring edits in, and to send this or another function one of its sample events:",
             *(f"  .venv/bin/sam {' '.join(each)}" for each in (build, invoke)),
             f"DynamoDB: {store_url}",
             *(f"  {guide.scan(store_url, table)}" for table in tables),

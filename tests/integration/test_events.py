@@ -1,12 +1,15 @@
 """The sample events answer what their names say, so that `sam local invoke` shows it too."""
 
+from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 import pytest
 
 from tests.bus import scripted_bus
 from tests.codedeploy import deployment_of
 from tests.conftest import ROOT, Context, call, forget, proxy_event
+from tests.integration.conftest import new_table
 from tools.functions import folders
 
 EVENTS = sorted((path.parent.name, path.stem) for path in (ROOT / "events").glob("*/*.json"))
@@ -32,6 +35,13 @@ REFUSALS = {
 }
 
 
+@pytest.fixture
+def table(store_url: str) -> Iterator[tuple[Any, str]]:
+    """Create a table for each test: the samples are all about one payment."""
+    with new_table(store_url) as made:
+        yield made
+
+
 def test_every_function_has_a_default_event_and_no_other_has_one() -> None:
     assert [function for function, name in EVENTS if name == "default"] == folders()
     assert set(REFUSALS) <= set(EVENTS)
@@ -51,9 +61,23 @@ def test_a_sample_event_is_answered_as_its_name_says(
     status, text = REFUSALS.get((function, name), (response.status, ""))
     assert response.status == status
     assert text in response.text
-    # The default calls for a payment that may not be there; any other shows a refusal.
+    # The default calls for a payment that is not there yet; any other shows a refusal.
     is_call = name == "default" and "webhook" not in function
     assert response.status in ({200, 201, 202, 204, 404} if is_call else range(400, 500))
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        "create_payment get_payment list_payments confirm_payment capture_payment refund_payment",
+        "create_payment update_payment refund_payment",
+        "create_payment cancel_payment",
+    ],
+)
+def test_the_default_events_take_one_payment_through_its_life(life: str) -> None:
+    for function in life.split():
+        response = call(import_module(f"{function}.app").handler, proxy_event(function))
+        assert response.status in (200, 201), (function, response.text)
 
 
 @pytest.mark.parametrize(

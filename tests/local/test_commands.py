@@ -160,31 +160,63 @@ def test_start_api_without_docker_is_one_line(monkeypatch: pytest.MonkeyPatch) -
     )
 
 
-def test_start_api_leaves_no_build_that_sam_deploy_would_take(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """By stand-ins of docker and sam, which note how they are called."""
-    (tmp_path / ".aws-sam").mkdir()
-    (tmp_path / "template.yaml").write_bytes((ROOT / "template.yaml").read_bytes())
+def _start_api(
+    folder: Path, patch: pytest.MonkeyPatch, processor: str = "amd64", store: str | None = None
+) -> tuple[list[list[str]], list[str]]:
+    """Run start-api by stand-ins; return how docker and sam were called, and whose tables made."""
+    (folder / ".aws-sam").mkdir()
+    (folder / "template.yaml").write_bytes((ROOT / "template.yaml").read_bytes())
     commands: list[list[str]] = []
+    stores: list[str] = []
+    answers = {"version": f"{processor}\n", "port": "127.0.0.1:32768\n"}
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         commands.append(command)
-        return subprocess.CompletedProcess(command, 0, "127.0.0.1:32768\n")
+        return subprocess.CompletedProcess(command, 0, answers.get(command[1], ""))
 
-    monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(aws, "create_tables", lambda *_: [])
-    sam.start_api(tmp_path / "template.yaml", 0, None)
+    def create_tables(_: object, url: str) -> list[str]:
+        stores.append(url)
+        return []
+
+    patch.setattr(subprocess, "run", run)
+    patch.setattr(aws, "create_tables", create_tables)
+    sam.start_api(folder / "template.yaml", 0, store)
+    return commands, stores
+
+
+@pytest.mark.parametrize(("docker", "lambdas"), [("amd64", "x86_64"), ("arm64", "arm64")])
+def test_start_api_leaves_no_build_that_sam_deploy_would_take(
+    docker: str,
+    lambdas: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    commands, _ = _start_api(tmp_path, monkeypatch, docker)
 
     build, start = [command[1:] for command in commands if command[0].endswith("/sam")]
     printed = capsys.readouterr().out
     assert build[:3] == ["build", "--build-dir", ".aws-sam/local"]
+    assert build[-1] == f"Architecture={lambdas}"  # Docker's processor, whatever Python's
     assert start[start.index("--template") + 1] == ".aws-sam/local/template.yaml"
     assert f"sam {' '.join(build)}\n" in printed
     options = " ".join(start[start.index("--template") :])
-    assert f"sam local invoke FUNCTION --event events/FILE {options}\n" in printed
+    sample = "CreatePaymentFunction --event events/create_payment/default.json"
+    assert f"sam local invoke {sample} {options}\n" in printed
     ours = [command for command in commands if "sam-local-0" in command]
     assert ours[-1] == ["docker", "network", "rm", "sam-local-0"]
+
+
+def test_start_api_finds_a_store_of_this_machine_that_containers_name_by_dockers_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "http://host.docker.internal:8000"
+
+    commands, stores = _start_api(tmp_path, monkeypatch, store=url)
+
+    assert stores == ["http://127.0.0.1:8000"]
+    assert url in (tmp_path / sam.VARIABLES).read_text()
+    assert not any(command[:2] == ["docker", "run"] for command in commands)
 
 
 def test_a_store_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
