@@ -18,7 +18,6 @@ from typing import Any
 import botocore.session
 import hypothesis
 import pytest
-from aws_lambda_powertools.metrics import base as metrics
 from botocore.httpsession import URLLib3Session
 
 from check_release import deployment, functions
@@ -87,8 +86,8 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     stream = io.StringIO()
     handler = log.logger().registered_handler
     before = handler.setStream(stream)
-    # A metric is printed, which pytest would keep for itself.
-    monkeypatch.setattr(metrics, "print", partial(print, file=stream), raising=False)
+    # A metric goes to stdout, which pytest would keep for itself.
+    monkeypatch.setattr(log, "sys", SimpleNamespace(stdout=stream))
     yield stream
     handler.setStream(before)
     sys.stdout.write(stream.getvalue())

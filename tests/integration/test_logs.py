@@ -91,6 +91,18 @@ def test_a_metric_is_written_as_cloudwatch_wants_it(alice: Client, logs: io.Stri
     assert abs(milliseconds / 1000 - time.time()) < 60
 
 
+def test_each_line_is_written_in_one_piece(
+    alice: Client, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schedule's threads write at the same time: a line that is cut is no JSON."""
+    pieces: list[str] = []
+    monkeypatch.setattr(logs, "write", pieces.append)
+    alice.create(REQUEST)
+
+    assert len(pieces) == 2
+    assert all(each.endswith("}\n") for each in pieces)
+
+
 def test_a_caller_is_followed_without_being_named(
     alice: Client, bob: Client, logs: io.StringIO
 ) -> None:
