@@ -17,7 +17,7 @@ def add(name: str, seconds: float, correlation_id: str | None, *, is_fault: bool
     header = os.environ.get("_X_AMZN_TRACE_ID", "").split(";")
     trace = dict(part.split("=", 1) for part in header if "=" in part)
     host, _, port = os.environ.get("AWS_XRAY_DAEMON_ADDRESS", "").partition(":")
-    if not port or trace.get("Sampled") != "1":
+    if not port or trace.get("Sampled") != "1" or not {"Root", "Parent"} <= trace.keys():
         return
     end = time()
     document = {
@@ -32,6 +32,8 @@ def add(name: str, seconds: float, correlation_id: str | None, *, is_fault: bool
         "fault": is_fault,
         "annotations": {"correlationId": correlation_id} if correlation_id else {},
     }
-    with suppress(OSError), socket(AF_INET, SOCK_DGRAM) as daemon:
+    # A daemon that is away or busy, or an address in another form, fails no payment.
+    with suppress(OSError, OverflowError, ValueError), socket(AF_INET, SOCK_DGRAM) as daemon:
+        daemon.setblocking(False)
         text = '{"format": "json", "version": 1}\n' + json.dumps(document)
         daemon.sendto(text.encode(), (host, int(port)))

@@ -212,16 +212,30 @@ def test_a_sampled_call_is_on_the_map_under_its_gateway(
 
 
 @lives("stripe")
-@pytest.mark.parametrize("header", ["", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0"])
+@pytest.mark.parametrize(
+    "header",
+    ["", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0", "Sampled=1"],
+)
 def test_what_is_not_sampled_is_not_sent(
     life: StandInLife, header: str, daemon: socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", header)
-    do(life, "confirm", life.made(), "confirm")
+    assert do(life, "confirm", life.made(), "confirm").status == 200
 
     daemon.setblocking(False)
     with pytest.raises(BlockingIOError):
         daemon.recv(65_536)
+
+
+@lives("stripe")
+@pytest.mark.parametrize("address", ["127.0.0.1:99999", "tcp:127.0.0.1:2000"])
+def test_a_trace_that_cannot_be_sent_fails_no_call(
+    life: StandInLife, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", address)
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-a;Parent=b;Sampled=1")
+
+    assert do(life, "confirm", life.made(), "confirm").status == 200
 
 
 # --- The dashboard, the alarms and the saved queries ask for what is written ---
