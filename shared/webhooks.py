@@ -27,8 +27,9 @@ def hear(gateway: str, request: PublicRequest) -> Response:
         refuse("path", f"this stack has no gateway {gateway}")
     payment, outcome = None, "failed"
     try:
+        body = request.raw_body
         with gateway_call(gateway, "webhook"):
-            payment_id = known.payment_id_in(request.all_headers, request.raw_body)
+            payment_id = known.payment_id_in(request.all_headers, body)
         if payment_id:
             with suppress(PaymentNotFound):  # another stack's, which has the same account
                 payment = operations().hear(payment_id, gateway)

@@ -65,6 +65,16 @@ def test_a_gateway_is_heard_about_its_own(
     assert [each.payment_id for each in learnt] == [payment["paymentId"]]
 
 
+def test_a_webhook_that_is_too_large_is_refused_and_no_fault_of_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
+) -> None:
+    monkeypatch.setattr(webhooks, "gateways", lambda: {"stripe": Telling("")})
+
+    assert call(handler, {**proxy_event("stripe_webhook"), "body": "x" * 300_000}).status == 413
+    assert '"gateway":"stripe","outcome":"refused"' in logs.getvalue()
+    assert "GatewayLatency" not in logs.getvalue()
+
+
 def test_keys_that_are_refused_are_counted(
     monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:
