@@ -74,5 +74,5 @@ def gateway_call(gateway: str, kind: str, **ids: Any) -> Iterator[dict[str, Any]
 
 def _code(error: Mapping[str, str]) -> str:
     """Return the gateway's code for a refusal; a text that is none may quote somebody."""
-    code = error.get("code", "")
+    code = str(error.get("code"))  # whatever the gateway's JSON has there
     return code if _CODE.fullmatch(code) else "other"

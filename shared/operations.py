@@ -225,8 +225,7 @@ class Operations:
         raise StoreUnavailable
 
     def _fetch(self, payment: Payment) -> Facts:
-        gateway = self._gateway(payment)
-        return asked(payment, "fetch", lambda: gateway.fetch(payment))
+        return asked(payment, "fetch", lambda: self._gateway(payment).fetch(payment))
 
     def _gateway(self, payment: Payment) -> Gateway:
         """Return the payment's gateway.
