@@ -47,7 +47,10 @@ def main(port: str, folder: str) -> None:
     note = seen.book(Path(folder), "bus")
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        if PUT_EVENTS in scope.get("headers", ()):
+        if _is_of_a_web_page(scope):
+            await send({"type": "http.response.start", "status": 403})
+            await send({"type": "http.response.body"})
+        elif PUT_EVENTS in scope.get("headers", ()):
             await _tell(note, ministack.app, scope, receive, send)
         else:
             await ministack.app(scope, receive, send)
@@ -59,6 +62,14 @@ def main(port: str, folder: str) -> None:
     config.bind = [f"{HOST}:{port}"]
     config.loglevel = "ERROR"
     asyncio.run(serve(app, config))
+
+
+def _is_of_a_web_page(scope: Any) -> bool:
+    """Tell whether a web page asks for more than the login: MiniStack lets every page read all."""
+    if scope["type"] != "http" or not any(name == b"origin" for name, _ in scope["headers"]):
+        return False
+    path = scope["path"]
+    return not (path.startswith(("/oauth2/", "/login", "/logout")) or "/.well-known/" in path)
 
 
 async def _tell(note: seen.Note, app: Any, scope: Any, receive: Any, send: Any) -> None:

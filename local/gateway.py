@@ -15,7 +15,7 @@ from werkzeug.routing import Map, Rule
 
 from local import seen
 from local.authorizer import authorize
-from local.pages import Pages
+from local.pages import Page, Pages, is_own
 from local.proxy import Call, response
 from local.refusal import RefusedError, render
 from local.stack import Api, GatewayResponse, Route
@@ -77,9 +77,7 @@ class Gateway:
         try:
             body = _body(request)
             planned = self._planned.next(request)
-            answer = (
-                page(body or request.query_string) if page else self._answer(call, body, planned)
-            )
+            answer = _shown(page, request, body) if page else self._answer(call, body, planned)
         except RefusedError as refusal:
             reason = f"  {refusal}"
             answer = Response(*render(refusal.kind, self._api.responses, call.context))
@@ -123,6 +121,12 @@ class Gateway:
         except HTTPException:
             raise RefusedError("MISSING_AUTHENTICATION_TOKEN", "no such route") from None
         return self._api.routes[index], parameters
+
+
+def _shown(page: Page, request: Request, body: bytes) -> Response:
+    if not is_own(request):
+        raise RefusedError("ACCESS_DENIED", "a page of another web site asks")
+    return page(body or request.query_string)
 
 
 def _body(request: Request) -> bytes:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from mimetypes import guess_type
 from pathlib import Path
 
-from werkzeug import Response
+from werkzeug import Request, Response
+
+from local.loopback import HOST
 
 Page = Callable[[bytes], Response]  # from the request's form: its body, or else its query
 Pages = dict[tuple[str, str], Page]
@@ -14,6 +16,15 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+
+
+def is_own(request: Request) -> bool:
+    """Tell whether no page of another web site asks.
+
+    Such a site may have a name that leads to this machine: then its pages could read the answers.
+    """
+    name, origin = request.host.partition(":")[0], request.headers.get("Origin")
+    return name in (HOST, "localhost") and origin in (None, request.host_url.rstrip("/"))
 
 
 def of_files(files: Mapping[str, Path], policy: str = POLICY) -> Pages:

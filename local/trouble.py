@@ -6,10 +6,11 @@ decimals. In front of the API, a header does: `Laptop-Answer: 503, lost`.
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -169,7 +170,7 @@ class Answers:
     """What the header asks for: an answer for each try of a call, then the function's own."""
 
     def __init__(self) -> None:
-        self._tries: Counter[tuple[str | None, ...]] = Counter()
+        self._tries: defaultdict[tuple[str | None, ...], count[int]] = defaultdict(count)
 
     def next(self, request: Request) -> Answer | None:
         """Return what is to happen to a call; None: nothing.
@@ -185,6 +186,5 @@ class Answers:
             problem = f"{HEADER}: {', '.join(sorted(unknown))}: there is {', '.join(ANSWERS)}"
             raise RefusedError("BAD_REQUEST_BODY", problem)
         call = (request.method, request.full_path, request.headers.get("Idempotency-Key"), asked)
-        at = self._tries[call] % (len(words) + 1)
-        self._tries[call] += 1
+        at = next(self._tries[call]) % (len(words) + 1)
         return ANSWERS[words[at]] if at < len(words) else None

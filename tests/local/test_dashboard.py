@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
 from local import dashboard, seen
-from tests.local.conftest import Stack, wait_for
+from tests.local.conftest import Client, Stack, wait_for
 
 AT_STRIPE = {
     "amount": "10.50",
@@ -30,6 +32,31 @@ def test_the_pages_take_nothing_from_elsewhere(payments: Stack) -> None:
         for found in re.findall(r'(?:href|src)="(/[^"]*)"|from "\.(/[^"]*)"', page.text):
             at = found[0] or f"{dashboard.PATH}{found[1]}"
             assert payments.call("GET", at).status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/_local/token"), ("GET", seen.PATH)])
+@pytest.mark.parametrize("sent", ["Host: evil.example:3000", "Host: localhost\r\nOrigin: null"])
+def test_a_page_of_another_site_gets_nothing(
+    payments: Stack, method: str, path: str, sent: str
+) -> None:
+    request = f"{method} {path} HTTP/1.1\r\n{sent}\r\nConnection: close\r\n\r\n"
+    refused = payments.raw(request.encode())
+
+    assert (refused.status, "access_token" in refused.text) == (403, False)
+
+
+def test_a_web_page_gets_nothing_of_aws_but_the_login(payments: Stack) -> None:
+    """MiniStack takes no signature, and lets a page of any site read its answers."""
+    aws, page = (
+        Client(int(payments.dynamodb_url.rpartition(":")[2])),
+        ("Origin", "http://a.example"),
+    )
+    scan = [("X-Amz-Target", "DynamoDB_20120810.ListTables"), page]
+
+    assert aws.call("POST", "/", body={}, headers=scan).status == 403
+    assert aws.call("POST", "/_ministack/reset", headers=[page]).status == 403
+    assert aws.call("OPTIONS", "/oauth2/token", headers=[page]).status == 200
+    assert aws.call("POST", "/", body={}, headers=scan[:1]).status == 200
 
 
 def seen_of(stack: Stack, payment_id: str) -> list[dict[str, Any]]:
