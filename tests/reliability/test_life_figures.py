@@ -15,7 +15,7 @@ import pytest
 
 from settle_payments.app import handler as settle_payments
 from shared import wiring
-from shared.payments.clock import later, now
+from shared.payments.clock import later, now, seconds_between
 from shared.payments.facts import Facts, revise
 from shared.payments.ids import new_operation_id
 from shared.payments.payment import (
@@ -194,6 +194,27 @@ def test_what_a_whole_life_takes(
         f"a life at {life.name}: {len(webhooks)} webhooks, {life.stand_in.calls} requests of"
         f" the gateway, {writes} writes; units: {units}",
     )
+
+
+@pytest.mark.slow
+@lives("stripe")
+def test_what_an_abandoned_life_takes(
+    life: StandInLife, meter: Meter, record_property: Record, request: pytest.FixtureRequest
+) -> None:
+    """Create, confirm, and the schedule's looks until the page ends, each when it is due."""
+    life.stand_in.plan()
+    payment_id, looks = life.made(status="REQUIRES_ACTION"), 0
+    while due_at := life.kept(payment_id).due_at:
+        life.sweep_seconds = int(seconds_between(now(), due_at)) + 1
+        life.sweep()
+        looks += 1
+
+    assert life.kept(payment_id).status == "EXPIRED"
+    assert (looks, life.stand_in.calls) == (scale.looks(), 1 + looks)
+    units = {" ".join(of): n for of, n in meter.of_place.items() if of[1] == "write"}
+    if "dynamodb-local" in request.node.name:
+        assert units == scale.ABANDONED_UNITS
+    record_property("figure", f"a life abandoned at Stripe: {looks} looks; units: {units}")
 
 
 class Instant(Scripted):
