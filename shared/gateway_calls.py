@@ -43,8 +43,8 @@ def asked(payment: Payment, kind: str, ask: Callable[[], Facts]) -> Facts:
 def gateway_call(gateway: str, kind: str, **ids: Any) -> Iterator[dict[str, Any]]:
     """Log what is done within as one call of a gateway, measure its time, and add it to the trace.
 
-    What needed no request, such as a manual payment's operation, is no call. Who calls may add to
-    the line that is handed out.
+    What needed no request, such as a manual payment's operation, is no call. The caller may add to
+    the line that it is given.
     """
     line: dict[str, Any] = {"gateway": gateway, "operation": kind, **ids}
     requests, begun = listen(), perf_counter()

@@ -75,7 +75,7 @@ class Operations:
             payment: as it was read.
             command: decides the next step, again each time the payment changed meanwhile.
             version: the one to change (If-Match).
-            correlation_id: of the call that asks. What goes on with an operation keeps the old one.
+            correlation_id: of the call. One that continues an operation leaves the first call's.
 
         Raises:
             VersionMismatch: the payment has another version by now.
@@ -167,7 +167,7 @@ class Operations:
         return self._keep(payment, self._fetch(payment), "gateway")
 
     def hear(self, payment_id: str, gateway: str) -> Payment:
-        """Take it from a gateway that something happened to a payment, ask it what, and keep that.
+        """Ask a gateway what happened to a payment that its webhook is about, and keep the answer.
 
         Raises:
             PaymentNotFound: there is none such of this gateway.

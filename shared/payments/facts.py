@@ -14,13 +14,13 @@ LOOK_AGAIN_SECONDS = 60
 """How soon a gateway is asked for the outcome of what it said is still going on."""
 
 PAYER_SECONDS = 300
-"""How long a payer is left alone with the gateway's page. Its webhook comes sooner."""
+"""How long a payer has the gateway's page before the first look. A webhook comes sooner."""
 
 LONGEST_WAIT_SECONDS = 600
 """The longest pause between two looks at an operation under way."""
 
 LONGEST_IDLE_SECONDS = 6 * 3600
-"""The same for a payment that waits for its payer, or for its gateway, which tells by itself."""
+"""The same for a payment that waits for its payer or its gateway. A webhook comes sooner."""
 
 _WAITING = (lifecycle.PROCESSING, lifecycle.REQUIRES_ACTION, lifecycle.AUTHORIZED)
 
@@ -147,7 +147,7 @@ def _due_at(payment: Payment) -> str | None:
 def next_look(payment: Payment) -> str:
     """Return when to ask the gateway of a payment that is due now once more: later each time.
 
-    When its page ends, that is looked at as well.
+    The end of its page is one of these times.
     """
     longest = LONGEST_WAIT_SECONDS if payment.operation else LONGEST_IDLE_SECONDS
     look = later(now(), min(_first_pause(payment) * 2**payment.attempts, longest))

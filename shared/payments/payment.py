@@ -97,7 +97,7 @@ class Payment:
         references: the gateway's own ids, by a name that the gateway chooses.
         due_at: when to ask the gateway again unless it speaks first; None: never.
         attempts: how often it was asked again since the last change.
-        correlation_id: of the call of the API that set off what happens to it now.
+        correlation_id: of the API call that started what happens to it now.
     """
 
     payment_id: str

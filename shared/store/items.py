@@ -16,9 +16,9 @@ from shared.payments.payment import Change, Operation, Payment, Refund, requeste
 SCHEMA = 2
 """1: create and read. 2: the life of a payment, the indexes."""
 
-# An index key takes 1,000 writes a second, so what would have one key is spread over several. With
-# more keys, what is there is still found; all functions have to read the new ones before one writes
-# them.
+# An index key takes 1,000 writes a second, so what would have one key is spread over several. There
+# may be more of them later: older items are still found. But every function must read the new keys
+# before any function writes them.
 
 LIST_SHARDS = 4
 """The keys of one owner's list: as many queries for a page."""
