@@ -73,7 +73,7 @@ def takes_a_body(function: str) -> bool:
 
 
 def calls_gateways(function: str) -> bool:
-    code = (ROOT / FUNCTIONS[function] / "app.py").read_text()
+    code = "".join(file.read_text() for file in (ROOT / FUNCTIONS[function]).glob("*.py"))
     return "shared.wiring" in code or "shared.webhooks" in code
 
 
