@@ -18,8 +18,12 @@ from shared.store.payments import payments
 def handler(request: Request) -> Response:
     """Take a `PaymentRequest`; answer 201 with the payment, new or made by the same call before."""
     asked_for = parse(PaymentRequest, request.json())
-    of_caller = (request.caller.sub, request.idempotency_key)
-    new = new_payment(*of_caller, **vars(asked_for), correlation_id=request.trace_id)
+    new = new_payment(
+        request.caller.sub,
+        request.idempotency_key,
+        **vars(asked_for),
+        correlation_id=request.trace_id,
+    )
     limits.check(new)
     payment, is_new = payments().create(new)
     count("PaymentsCreated" if is_new else "PaymentsReplayed", currency=payment.currency)
