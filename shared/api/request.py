@@ -135,13 +135,7 @@ class PublicRequest:
         if sum(map(text.count, ",[{")) > MAX_DELIMITERS:
             refuse("body", f"must have at most {MAX_DELIMITERS} commas and opening brackets")
         try:
-            return json.loads(
-                text,
-                object_pairs_hook=_object,
-                parse_int=Decimal,
-                parse_float=_number,
-                parse_constant=Decimal,
-            )
+            return _JSON.decode(text)
         except json.JSONDecodeError as error:
             refuse("body", f"is not JSON: {error.msg} at line {error.lineno} column {error.colno}")
         except RecursionError:
@@ -264,3 +258,8 @@ def _number(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:  # an exponent beyond what Decimal counts
         return Decimal("Infinity")
+
+
+_JSON = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=Decimal, parse_float=_number, parse_constant=Decimal
+)

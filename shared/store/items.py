@@ -105,8 +105,8 @@ def _object(kind: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _map(value: Any) -> dict[str, Any]:
-    members = {_camel(name): each for name, each in vars(value).items()}
-    return {"M": {n: _attribute(each) for n, each in members.items() if each not in _EMPTY}}
+    members = vars(value).items()
+    return {"M": {_camel(n): _attribute(each) for n, each in members if each not in _EMPTY}}
 
 
 def _attribute(value: Any) -> dict[str, Any]:
