@@ -5,11 +5,13 @@ adds that every answer is checked, that a failed call is tried once more, and th
 application's own; tests/reliability holds it to that. And it sets boto3 up for a short start.
 """
 
+import hmac
 import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from random import uniform
@@ -21,6 +23,7 @@ from zlib import crc32
 
 import botocore.session
 from boto3.session import Session
+from botocore.auth import AUTH_TYPE_MAPS, SigV4Auth
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
@@ -30,6 +33,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as ConnectError
 from botocore.handlers import set_operation_specific_signer
+from botocore.hooks import HierarchicalEmitter
 
 from shared.errors import StoreRefused, StoreUnavailable
 from shared.store.port import Answer, ConditionFailed
@@ -126,11 +130,7 @@ class DynamoDB:
         with self._making:
             client = self._client
             if client is None:
-                # Without botocore's own handlers, a start is shorter. This one lets a laptop's
-                # single sign-on fetch its keys, by a call that is not signed. (The stubs do not
-                # know that a handler may answer.)
-                session = botocore.session.Session(include_builtin_handlers=False)
-                session.register("choose-signer", set_operation_specific_signer)  # type: ignore[arg-type]
+                session = _new_session()
                 if session.get_config_variable("ca_bundle"):  # AWS_CA_BUNDLE, or a profile's
                     self._roots = None
                 client = self._client = _new_client(session, self._roots)
@@ -158,6 +158,19 @@ STORE = DynamoDB()
 """The store that all repositories of this execution environment share."""
 
 
+def _new_session() -> botocore.session.Session:
+    """Return a session without the handlers that botocore, boto3 and Powertools add to each.
+
+    The start and every call of its clients are shorter.
+    """
+    session = botocore.session.Session(include_builtin_handlers=False)
+    handlers = HierarchicalEmitter()
+    # A laptop's single sign-on fetches its keys by a call that is not signed.
+    handlers.register("choose-signer", set_operation_specific_signer)
+    session.register_component("event_emitter", handlers)
+    return session
+
+
 def _new_client(session: botocore.session.Session, roots: str | None) -> Any:
     """Return boto3's client; it trusts the authorities in the file `roots`, or boto3's own."""
     config = Config(
@@ -165,13 +178,41 @@ def _new_client(session: botocore.session.Session, roots: str | None) -> Any:
         read_timeout=ANSWER_SECONDS,
         retries={"mode": "standard", "total_max_attempts": 1},  # `call` tries again
         parameter_validation=False,  # DynamoDB validates
+        signature_version=_Signature.NAME,
         user_agent="payment-api",  # else botocore composes one for each call
     )
     client: Any = Session(botocore_session=session).client("dynamodb", verify=roots, config=config)
+    # It would judge each answer, to try again none of them.
+    client.meta.events.unregister("needs-retry.dynamodb", unique_id="retry-config-dynamodb")
     client.meta.events.register("provide-client-params.dynamodb", _write)
     client.meta.events.register("before-call.dynamodb", _put_body)
     client.meta.events.register("before-parse.dynamodb", _read)
     return client
+
+
+class _Signature(SigV4Auth):
+    """botocore's signature. The key that it is made with is one for a day, and kept."""
+
+    NAME = "v4-kept-key"
+
+    def signature(self, string_to_sign: str, request: Any) -> str:
+        key = _signing_key(self.credentials.secret_key, self.credential_scope(request))
+        return hmac.digest(key, string_to_sign.encode(), "sha256").hex()
+
+
+AUTH_TYPE_MAPS[_Signature.NAME] = _Signature
+
+
+@lru_cache(maxsize=1)
+def _signing_key(secret: str, scope: str) -> bytes:
+    """Return the key that signs in a scope: the day, the Region, the service.
+
+    It is derived as the IAM User Guide says in "Create a signed AWS API request".
+    """
+    key = f"AWS4{secret}".encode()
+    for name in scope.split("/"):
+        key = hmac.digest(key, name.encode(), "sha256")
+    return key
 
 
 def _write(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:

@@ -4,13 +4,16 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 from zlib import crc32
 
 import pytest
+from botocore import auth
 from botocore import exceptions as boto
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.credentials import Credentials
 
 from shared.payments.payment import Payment, new_payment
 from shared.store import dynamodb
@@ -237,6 +240,30 @@ def test_keys_that_are_refused_are_loaded_again_for_one_more_try(
 
     assert alice.create(REQUEST).status == 201
     assert signed_by == [b"tes", b"new"]
+
+
+def test_every_call_is_signed_as_botocore_signs_with_the_keys_and_on_the_day_of_the_call(
+    alice: Client, edge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = []
+    edge(lambda send, request: sent.append(request) or send(request))
+    days = [datetime(2026, 2, 28), datetime(2026, 3, 1)]
+    for secret in ("one", "another"):
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        dynamodb.STORE.reset()
+        for day in (*days, days[0]):
+            monkeypatch.setattr(auth, "get_current_datetime", lambda day=day: day)
+            assert alice.create(REQUEST).status == 201
+
+            headers = dict(sent[-1].headers)
+            del headers["Content-Length"]  # which is not signed
+            headers = {name: value.decode() for name, value in headers.items()}
+            signature = headers.pop("Authorization")
+            request = AWSRequest("POST", sent[-1].url, headers, sent[-1].body)
+            keys = Credentials("testing", secret)
+            auth.SigV4Auth(keys, "dynamodb", "eu-central-1").add_auth(request)
+            assert signature == request.headers["Authorization"]
+    assert len({request.headers["Authorization"] for request in sent}) == len(sent)
 
 
 def test_what_the_store_refuses_for_good_is_a_500_and_the_log_says_why(
