@@ -16,6 +16,8 @@ NAMESPACE = "PaymentApi"
 
 # No line says them (Python's Logging HOWTO, "Optimization").
 logging.logProcesses = logging.logThreads = logging.logMultiprocessing = False
+# It says where it found its keys, at each start.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
 

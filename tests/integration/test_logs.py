@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import time
 from typing import Any
 
@@ -47,6 +48,16 @@ def test_a_payment_is_counted_by_currency_and_a_replay_apart(
         {("PaymentsReplayed", "service=payment-api", "currency=EUR"): 1},
     ]
     assert created["paymentId"] == replayed["paymentId"]
+
+
+def test_a_start_and_a_call_say_nothing_but_the_calls_line(
+    alice: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)  # as Lambda does by its JSON format
+
+    alice.create(REQUEST)
+
+    assert [record.message for record in caplog.records] == ["call"]
 
 
 @pytest.mark.parametrize(
