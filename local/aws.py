@@ -70,9 +70,9 @@ def create_buses(template: Template, url: str) -> None:
     """Create the template's event buses at `url`, unless they are there."""
     events = client("events", url)
     for logical_id, properties in template.resources("AWS::Events::EventBus", "Name").items():
-        name = template.ids[logical_id] = properties["Name"]
+        template.ids[logical_id] = properties["Name"]
         with suppress(events.exceptions.ResourceAlreadyExistsException):
-            events.create_event_bus(Name=name)
+            events.create_event_bus(**properties)
 
 
 def create_tables(template: Template, url: str) -> list[str]:

@@ -73,10 +73,7 @@ class Api:
 
 def functions(template: Template) -> dict[str, Function]:
     """Return the template's functions by name."""
-    names = "FunctionName Handler Code Environment Timeout MemorySize"
-    declared = template.resources("AWS::Lambda::Function", names)
-    for logical_id, properties in declared.items():
-        template.ids[logical_id] = properties.setdefault("FunctionName", logical_id)
+    names = "Handler Code Environment Timeout MemorySize"
     schedules, streams = _schedules(template), _streams(template)
     return {
         name: Function(
@@ -92,8 +89,7 @@ def functions(template: Template) -> dict[str, Function]:
             schedule=schedules.get(name),
             stream=streams.get(name),
         )
-        for properties in declared.values()
-        for name in [properties["FunctionName"]]
+        for name, properties in template.resources("AWS::Lambda::Function", names).items()
     }
 
 

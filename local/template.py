@@ -8,10 +8,7 @@ from typing import Any
 
 import boto3
 import yaml
-from samcli.lib.cfn_language_extensions.api import create_default_intrinsic_resolver
-from samcli.lib.cfn_language_extensions.exceptions import InvalidTemplateException
-from samcli.lib.cfn_language_extensions.models import TemplateProcessingContext
-from samcli.lib.cfn_language_extensions.processors import ForEachProcessor, TemplateParsingProcessor
+from samcli.lib import cfn_language_extensions as cfn
 from samtranslator.model.exceptions import ExceptionWithMessage, InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -23,14 +20,9 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's
 STACK = "local"
 
-_PSEUDO_PARAMETERS = {
-    "AWS::AccountId": ACCOUNT,
-    "AWS::Partition": "aws",
-    "AWS::Region": REGION,
-    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/{STACK}",
-    "AWS::StackName": STACK,
-    "AWS::URLSuffix": "amazonaws.com",
-}
+_PSEUDO_PARAMETERS = cfn.PseudoParameterValues(
+    REGION, ACCOUNT, f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/{STACK}", STACK
+)
 # The ARNs that end in more than the resource's id.
 _ARNS = {
     "AWS::Cognito::UserPool": "cognito-idp:{}:{}:userpool/{}",
@@ -46,13 +38,6 @@ _ATTRIBUTES = {
         "StreamArn",
     ): f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}/stream/-",
 }
-_PURE: Mapping[str, Callable[[Any], Any]] = {
-    "Fn::Equals": lambda pair: pair[0] == pair[1],
-    "Fn::Join": lambda pair: pair[0].join(map(str, pair[1])),
-    "Fn::Select": lambda pair: pair[1][int(pair[0])],
-    "Fn::Split": lambda pair: pair[1].split(pair[0]),
-}
-_NO_VALUE = object()
 
 
 class UnresolvedError(Exception):
@@ -64,8 +49,8 @@ class Template:
 
     Attributes:
         translated: the whole template, its intrinsic functions as they were.
-        ids: physical ids by logical id, added as resources are made. Without one, a resource goes
-            by its logical id, as it does under `sam local`.
+        ids: physical ids by logical id. A resource goes by its logical id, as under `sam local`,
+            until it is made with another one.
     """
 
     def __init__(self, path: Path, parameters: Mapping[str, str] = {}) -> None:
@@ -77,15 +62,12 @@ class Template:
             LocalError: it cannot be read, or is not a valid SAM template.
         """
         self.path = path
-        self.ids: dict[str, str] = {}
-        self._template = self.translated = _translate(path, parameters)
-        self._intrinsics: Mapping[str, Callable[[Any], Any]] = {
-            "Ref": self._ref,
-            "Fn::FindInMap": self._find_in_map,
-            "Fn::GetAtt": self._get_att,
-            "Fn::If": self._if,
-            "Fn::Sub": self._sub,
-        }
+        self.translated = _translate(path, parameters)
+        self.ids = {logical_id: logical_id for logical_id in self.translated["Resources"]}
+        self._resolve = _Resolver(self.translated, self.ids, self._attribute).resolve_value
+        for logical_id, alias in self.resources("AWS::Lambda::Alias", "FunctionName Name").items():
+            function = _arn("AWS::Lambda::Function", alias["FunctionName"])
+            self.ids[logical_id] = f"{function}:{alias['Name']}"
 
     def resources(self, kind: str, names: str) -> dict[str, dict[str, Any]]:
         """Return the named properties of every resource of a type, by logical id.
@@ -97,8 +79,8 @@ class Template:
         """
         return {
             logical_id: self._properties(logical_id, resource.get("Properties", {}), names.split())
-            for logical_id, resource in self._template["Resources"].items()
-            if resource["Type"] == kind and self._holds(resource.get("Condition"))
+            for logical_id, resource in self.translated["Resources"].items()
+            if resource["Type"] == kind and self._holds(resource)
         }
 
     def _properties(
@@ -112,86 +94,67 @@ class Template:
             raise LocalError(f"{self.path.name}: {logical_id}: {error}") from None
         return wanted
 
-    def _resolve(self, value: Any) -> Any:
-        if isinstance(value, list):
-            items = map(self._resolve, value)
-            return [item for item in items if item is not _NO_VALUE]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            [(name, argument)] = value.items()
-            if name == "Ref" or name.startswith("Fn::"):
-                return self._intrinsic(name, argument)
-        resolved = {name: self._resolve(item) for name, item in value.items()}
-        return {name: item for name, item in resolved.items() if item is not _NO_VALUE}
+    def _holds(self, resource: Mapping[str, Any]) -> bool:
+        return "Condition" not in resource or self._resolve({"Condition": resource["Condition"]})
 
-    def _intrinsic(self, name: str, argument: Any) -> Any:
-        try:
-            if name in _PURE:
-                return _PURE[name](self._resolve(argument))
-            return self._intrinsics[name](argument)
-        except (LookupError, TypeError, ValueError):
-            raise UnresolvedError(f"{name} {argument} is not known on the laptop") from None
+    def _attribute(self, logical_id: str, name: str) -> str:
+        kind = self.translated["Resources"][logical_id]["Type"]
+        if name == "Arn":
+            return _arn(kind, self.ids[logical_id])
+        return _ATTRIBUTES[kind, name].format(self.ids[logical_id])
 
-    def _holds(self, condition: str | None) -> bool:
-        return condition is None or self._evaluate(self._template["Conditions"][condition])
 
-    def _evaluate(self, condition: Any) -> bool:
-        match condition:
-            case {"Condition": name}:
-                return self._holds(name)
-            case {"Fn::And": conditions}:
-                return all(map(self._evaluate, conditions))
-            case {"Fn::Or": conditions}:
-                return any(map(self._evaluate, conditions))
-            case {"Fn::Not": [negated]}:
-                return not self._evaluate(negated)
-        return bool(self._resolve(condition))
+class _Resolver(cfn.IntrinsicResolver):  # type: ignore[misc]
+    """SAM CLI's resolver of intrinsic functions, which knows the resources as well."""
 
-    def _if(self, argument: list[Any]) -> Any:
-        condition, then, otherwise = argument
-        return self._resolve(then if self._holds(condition) else otherwise)
-
-    def _find_in_map(self, argument: list[Any]) -> Any:
-        mapping, first, second = self._resolve(argument)
-        return self._template["Mappings"][mapping][first][second]
-
-    def _ref(self, name: str) -> Any:
-        if name == "AWS::NoValue":
-            return _NO_VALUE
-        if name in _PSEUDO_PARAMETERS:
-            return _PSEUDO_PARAMETERS[name]
-        if name in self._template.get("Parameters", {}):
-            return self._template["Parameters"][name]["Default"]
-        resource = self._template["Resources"][name]
-        if resource["Type"] == "AWS::Lambda::Alias":
-            function, alias = (
-                self._resolve(resource["Properties"][key]) for key in ("FunctionName", "Name")
-            )
-            return f"{_arn('AWS::Lambda::Function', function)}:{alias}"
-        return self.ids.get(name, name)
-
-    def _get_att(self, argument: str | list[str]) -> str:
-        logical_id, attribute = (
-            argument.split(".", 1) if isinstance(argument, str) else self._resolve(argument)
+    def __init__(
+        self, template: dict[str, Any], ids: dict[str, str], attribute: Callable[..., str]
+    ) -> None:
+        context = cfn.TemplateProcessingContext(
+            template, ids, _PSEUDO_PARAMETERS, resolution_mode=cfn.ResolutionMode.FULL
         )
-        kind, physical_id = self._template["Resources"][logical_id]["Type"], self._ref(logical_id)
-        if attribute == "Arn":
-            return _arn(kind, physical_id)
-        return _ATTRIBUTES[kind, attribute].format(physical_id)
+        cfn.TemplateParsingProcessor().process_template(context)
+        super().__init__(context)
+        for each in cfn.create_default_intrinsic_resolver(context).resolvers:
+            self.register_resolver(type(each))
+        self._attribute = attribute
 
-    def _sub(self, argument: str | list[Any]) -> str:
-        text, variables = (argument, {}) if isinstance(argument, str) else argument
+    def resolve_value(self, value: Any) -> Any:
+        """Return a value without its intrinsic functions, and without what is AWS::NoValue.
 
-        def value(match: re.Match[str]) -> str:
-            name = match[1]
-            if name.startswith("!"):
-                return f"${{{name[1:]}}}"
-            if name in variables:
-                return str(self._resolve(variables[name]))
-            return str(self._get_att(name) if "." in name else self._ref(name))
+        Raises:
+            UnresolvedError: only AWS knows it.
+        """
+        try:
+            match value:
+                case {"Fn::GetAtt": argument}:
+                    return self._attribute(*argument)
+                case {"Fn::ImportValue": _}:  # which it would leave as it is
+                    raise LookupError  # noqa: TRY301
+                case {"Fn::Sub": argument}:
+                    value = {"Fn::Sub": _with_attributes(argument)}
+            resolved = super().resolve_value(value)
+        except (
+            cfn.InvalidTemplateException,
+            cfn.UnresolvableReferenceError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ):
+            [(name, argument), *_] = value.items()
+            raise UnresolvedError(f"{name} {argument} is not known on the laptop") from None
+        if isinstance(resolved, dict):
+            return {name: item for name, item in resolved.items() if item is not None}
+        if isinstance(resolved, list):
+            return [item for item in resolved if item is not None]
+        return resolved
 
-        return re.sub(r"\$\{([^}]+)}", value, text)
+
+def _with_attributes(argument: str | list[Any]) -> list[Any]:
+    """Return the argument of a Fn::Sub, with the resources' attributes as variables of it."""
+    text, variables = (argument, {}) if isinstance(argument, str) else argument
+    names = re.findall(r"\$\{(\w+\.[\w.]+)}", text)
+    return [text, {name: {"Fn::GetAtt": name.split(".", 1)} for name in names} | variables]
 
 
 def _arn(kind: str, physical_id: str) -> str:
@@ -208,7 +171,6 @@ def _translate(path: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
         for parameter in source.get("Parameters", {}).values():
             if "AllowedValues" in parameter:  # whoever deploys has to choose; the laptop is dev
                 parameter.setdefault("Default", parameter["AllowedValues"][0])
-        source = _without_loops(source)
         folder = source.get("Globals", {}).get("Function", {}).pop("CodeUri", ".")
         for resource in source["Resources"].values():
             if resource["Type"] == "AWS::Serverless::Function":
@@ -228,7 +190,6 @@ def _translate(path: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
         raise LocalError(f"{path.name}: {causes}") from None
     except (
         ExceptionWithMessage,
-        InvalidTemplateException,
         AttributeError,
         LookupError,
         TypeError,
@@ -236,11 +197,3 @@ def _translate(path: Path, parameters: Mapping[str, str]) -> dict[str, Any]:
     ) as error:
         raise LocalError(f"{path.name}: not a SAM template ({error})") from None
     return translated
-
-
-def _without_loops(source: dict[str, Any]) -> dict[str, Any]:
-    """Return the template with every Fn::ForEach expanded, which the translator does not know."""
-    context = TemplateProcessingContext(fragment=source)
-    TemplateParsingProcessor().process_template(context)
-    ForEachProcessor(create_default_intrinsic_resolver(context)).process_template(context)
-    return context.fragment

@@ -22,8 +22,8 @@ class Stack(Template):
         """Return every resource of a type by name, with its attributes and properties."""
         return {
             name: self._resolve(resource)
-            for name, resource in self._template["Resources"].items()
-            if resource["Type"] == kind and self._holds(resource.get("Condition"))
+            for name, resource in self.translated["Resources"].items()
+            if resource["Type"] == kind and self._holds(resource)
         }
 
     def one(self, kind: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Stack(Template):
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
         """Return every parameter by its name, as the template has it."""
-        parameters: dict[str, dict[str, Any]] = self._template["Parameters"]
+        parameters: dict[str, dict[str, Any]] = self.translated["Parameters"]
         return parameters
 
     @property
@@ -51,21 +51,21 @@ class Stack(Template):
         """Return what CloudFormation says of the parameters before it makes anything."""
         return [
             assertion["AssertDescription"]
-            for rule in self._template["Rules"].values()
-            if self._evaluate(rule.get("RuleCondition", True))
+            for rule in self.translated["Rules"].values()
+            if self._resolve(rule.get("RuleCondition", True))
             for assertion in rule["Assertions"]
-            if not self._evaluate(assertion["Assert"])
+            if not self._resolve(assertion["Assert"])
         ]
 
     @property
     def kinds(self) -> set[str]:
-        return {resource["Type"] for resource in self._template["Resources"].values()}
+        return {resource["Type"] for resource in self.translated["Resources"].values()}
 
     @property
     def outputs(self) -> dict[str, str]:
         return {
             name: self._resolve(output["Value"])
-            for name, output in self._template["Outputs"].items()
+            for name, output in self.translated["Outputs"].items()
         }
 
     @property
@@ -80,10 +80,10 @@ class Stack(Template):
 
     @property
     def source(self) -> str:
-        return json.dumps(self._template)
+        return json.dumps(self.translated)
 
-    def _get_att(self, argument: str | list[str]) -> str:
-        return argument if isinstance(argument, str) else ".".join(argument)
+    def _attribute(self, logical_id: str, name: str) -> str:
+        return f"{logical_id}.{name}"
 
 
 @cache

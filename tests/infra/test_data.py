@@ -82,7 +82,7 @@ def test_backups_leave_the_account_where_a_vault_is_given(stack: Stack) -> None:
 def test_the_login_is_found_in_other_partitions(
     partition: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(template._PSEUDO_PARAMETERS, "AWS::Partition", partition)
+    monkeypatch.setattr(template._PSEUDO_PARAMETERS, "partition", partition)
 
     url = deployed().outputs["LoginURL"]
     assert url == f"https://UserPoolDomain.{host}.us-east-1.amazoncognito.com"
