@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 from joserfc.jwk import RSAKey
@@ -14,17 +13,6 @@ from local import aws
 from local.template import STACK, Template
 
 SEEDS = ("alice@example.com", "bob@example.com")
-
-_POOL = (
-    "AdminCreateUserConfig MfaConfiguration UsernameAttributes AutoVerifiedAttributes"
-    " UsernameConfiguration AccountRecoverySetting Policies UserPoolTier"
-)
-_CLIENT = (
-    "ClientName GenerateSecret SupportedIdentityProviders AllowedOAuthFlowsUserPoolClient"
-    " AllowedOAuthFlows AllowedOAuthScopes CallbackURLs ExplicitAuthFlows AccessTokenValidity"
-    " IdTokenValidity RefreshTokenValidity TokenValidityUnits PreventUserExistenceErrors"
-    " EnableTokenRevocation"
-)
 
 
 class Cognito:
@@ -75,9 +63,10 @@ class Cognito:
         return {user["sub"]: user["email"] for user in users}
 
     def _make_pool(self, template: Template) -> str:
-        [(logical_id, properties)] = template.resources("AWS::Cognito::UserPool", _POOL).items()
-        pools = self._client.list_user_pools(MaxResults=60)["UserPools"]
-        known = {pool["Name"]: pool["Id"] for pool in pools}
+        pools = template.resources("AWS::Cognito::UserPool", self._taken_by("CreateUserPool"))
+        [(logical_id, properties)] = pools.items()
+        listed = self._client.list_user_pools(MaxResults=60)["UserPools"]
+        known = {pool["Name"]: pool["Id"] for pool in listed}
         if STACK not in known:
             made = self._client.create_user_pool(PoolName=STACK, **properties)
             known[STACK] = made["UserPool"]["Id"]
@@ -85,32 +74,32 @@ class Cognito:
         return str(known[STACK])
 
     def _make_scopes(self, template: Template) -> None:
-        servers = template.resources(
-            "AWS::Cognito::UserPoolResourceServer", "Identifier Name Scopes"
-        )
-        for properties in servers.values():
-            server = {"UserPoolId": self.pool_id, **properties}
+        names = self._taken_by("CreateResourceServer")
+        for server in template.resources("AWS::Cognito::UserPoolResourceServer", names).values():
             try:
                 self._client.create_resource_server(**server)
             except self._client.exceptions.InvalidParameterException:  # it is there
                 self._client.update_resource_server(**server)
 
     def _make_clients(self, template: Template) -> None:
-        pool: dict[str, Any] = {"UserPoolId": self.pool_id}
-        listed = self._client.list_user_pool_clients(**pool, MaxResults=60)["UserPoolClients"]
-        known = {client["ClientName"]: client["ClientId"] for client in listed}
-        clients = template.resources("AWS::Cognito::UserPoolClient", _CLIENT)
-        for logical_id, properties in clients.items():
-            client_id = known.get(properties.setdefault("ClientName", logical_id))
-            if client_id:
-                changed = {
-                    name: properties[name] for name in properties if name != "GenerateSecret"
-                }
-                self._client.update_user_pool_client(**pool, ClientId=client_id, **changed)
+        listed = self._client.list_user_pool_clients(UserPoolId=self.pool_id, MaxResults=60)
+        known = {each["ClientName"]: each["ClientId"] for each in listed["UserPoolClients"]}
+        names = self._taken_by("CreateUserPoolClient")
+        for logical_id, client in template.resources("AWS::Cognito::UserPoolClient", names).items():
+            name = client.setdefault("ClientName", logical_id)
+            if name in known:
+                client.pop("GenerateSecret", None)  # which does not change
+                self._client.update_user_pool_client(ClientId=known[name], **client)
             else:
-                made = self._client.create_user_pool_client(**pool, **properties)
-                client_id = made["UserPoolClient"]["ClientId"]
-            template.ids[logical_id] = client_id
+                made = self._client.create_user_pool_client(**client)
+                known[name] = made["UserPoolClient"]["ClientId"]
+            template.ids[logical_id] = known[name]
+
+    def _taken_by(self, operation: str) -> str:
+        """Return the names of what an operation takes: a resource's properties go by the same."""
+        return " ".join(
+            self._client.meta.service_model.operation_model(operation).input_shape.members
+        )
 
 
 def _password(file: Path) -> str:

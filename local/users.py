@@ -33,23 +33,20 @@ class UserPool:
         Raises:
             LocalError: the template has no pool with a client for people.
         """
-        pools = template.resources("AWS::Cognito::UserPool", "UsernameConfiguration")
+        pools = template.resources("AWS::Cognito::UserPool", "")
         clients = template.resources(
             "AWS::Cognito::UserPoolClient", "AllowedOAuthFlows AllowedOAuthScopes CallbackURLs"
         )
         # People's comes first: a token is theirs wherever it can be.
         self._clients = sorted(
-            ((template.ids.get(name, name), client) for name, client in clients.items()),
+            ((template.ids[name], client) for name, client in clients.items()),
             key=lambda each: not _is_for_people(each[1]),
         )
         if len(pools) != 1 or not self._clients or not _is_for_people(self._clients[0][1]):
             needs = "one user pool, and an app client that signs people in (flow: code)"
             raise LocalError(f"{template.path.name}: the laptop needs {needs}")
-        [(name, properties)] = pools.items()
-        names = properties.get("UsernameConfiguration", {})
-        self._ignores_case = not names.get("CaseSensitive", True)
-        pool_id = cognito.pool_id if cognito else f"{REGION}_{name}"
-        self._issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{pool_id}"
+        [name] = pools
+        self._issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{template.ids[name]}"
         self._keys = cognito.keys if cognito else _new_keys()
         self._sub_of = cognito.sub if cognito else lambda email: str(uuid5(NAMESPACE_URL, email))
         self.scopes = _offered(self._clients[0][1])
@@ -145,7 +142,7 @@ class UserPool:
         email = name if "@" in name else f"{name}@example.com"
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
             raise LocalError(f"no user can be named {name!r}: {email!r} is no e-mail address")
-        return self._sub_of(email.lower() if self._ignores_case else email)
+        return self._sub_of(email.lower())
 
 
 def _new_keys() -> Mapping[str, RSAKey]:
