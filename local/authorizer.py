@@ -6,11 +6,12 @@ from typing import Any
 from joserfc.errors import BadSignatureError, ExpiredTokenError
 
 from local.refusal import RefusedError
-from local.stack import Auth
 from local.users import UserPool
 
 
-def authorize(authorization: str | None, auth: Auth, users: UserPool) -> dict[str, str]:
+def authorize(
+    authorization: str | None, scopes: tuple[str, ...], users: UserPool
+) -> dict[str, str]:
     """Return the claims of the token in an Authorization header, as API Gateway passes them on.
 
     A method with scopes takes access tokens with any one of them, a method without takes ID tokens.
@@ -24,7 +25,7 @@ def authorize(authorization: str | None, auth: Auth, users: UserPool) -> dict[st
     if scheme.lower() not in ("", "bearer"):  # API Gateway takes a bare token as well
         raise RefusedError("UNAUTHORIZED", "the Authorization header has no bearer token")
     try:
-        claims = users.verify(token, "access" if auth.scopes else "id")
+        claims = users.verify(token, "access" if scopes else "id")
     except ExpiredTokenError:
         raise RefusedError("EXPIRED_TOKEN", "the token has expired: make -s token") from None
     except BadSignatureError:
@@ -32,8 +33,8 @@ def authorize(authorization: str | None, auth: Auth, users: UserPool) -> dict[st
         raise RefusedError("UNAUTHORIZED", f"{why}: make -s token") from None
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it
         raise RefusedError("UNAUTHORIZED", f"the token is not valid: {error}") from None
-    if auth.scopes and not set(auth.scopes) & set(str(claims.get("scope", "")).split()):
-        raise RefusedError("ACCESS_DENIED", f"the token has none of {' '.join(auth.scopes)}")
+    if scopes and not set(scopes) & set(str(claims.get("scope", "")).split()):
+        raise RefusedError("ACCESS_DENIED", f"the token has none of {' '.join(scopes)}")
     return {name: _text(name, value) for name, value in claims.items()}
 
 

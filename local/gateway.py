@@ -106,8 +106,8 @@ class Gateway:
             mock = route.target
             return Response(mock.template, mock.status, mock.headers, mimetype="application/json")
         claims = None
-        if route.auth:
-            claims = authorize(call.header("Authorization"), route.auth, self._users)
+        if route.scopes is not None:
+            claims = authorize(call.header("Authorization"), route.scopes, self._users)
         answer = response(self._invoke(route.target, call.event(route, parameters, claims, body)))
         if planned and planned.kind:
             raise RefusedError(

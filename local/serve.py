@@ -49,8 +49,8 @@ def serve(
         users = UserPool(template, cognito)
         rest, lambdas = api(template), functions(template)
         endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
-        own_url = f"http://{loopback.HOST}:{port}"
-        movers = gateways.serve(stack, port, own_url, aws_url, folder)
+        url = f"http://{loopback.HOST}:{port}"
+        movers = gateways.serve(stack, port, url, aws_url, folder)
         running = Functions(gateways.turn_on(lambdas.values()), endpoints)
         stack.callback(running.stop)
         running.start()
@@ -66,16 +66,9 @@ def serve(
             **dashboard.pages(sign_in, lambda: {**cognito.people(), **users.services()}),
         }
         gateway = Gateway(rest, users, running.invoke, pages, seen.book(folder, "api"))
-        url = stack.enter_context(loopback.serving(gateway, front))
+        stack.enter_context(loopback.serving(gateway, front))
         make = loopback.command("-s token", port)
-        calls = guide.calls(
-            rest,
-            lambdas,
-            path.parent / "events",
-            url=url,
-            users=users,
-            shown=lambda scope: f"$({make}{f' SCOPE={scope}' if scope else ''})",
-        )
+        calls = guide.calls(rest, lambdas, path.parent / "events", users, port)
         below = " events are shown below;" if followed.functions else ""
         lines = [
             f"{url} is up. Edited code counts from the next call on;{below} Ctrl-C ends it all.",

@@ -36,13 +36,6 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Auth:
-    """What a method asks of its caller: a token of the user pool, with any one of the scopes."""
-
-    scopes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class GatewayResponse:
     """A response that API Gateway gives by itself; None where it keeps its own words."""
 
@@ -53,12 +46,17 @@ class GatewayResponse:
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one resource; `target` is a function's name, or the response itself."""
+    """One method of one resource.
+
+    Attributes:
+        target: a function's name, or the response itself.
+        scopes: a caller needs a token of the user pool with any one of them; None where it is open.
+    """
 
     method: str
     path: str
     target: str | GatewayResponse
-    auth: Auth | None
+    scopes: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -94,19 +92,14 @@ def functions(template: Template) -> dict[str, Function]:
 
 
 def _schedules(template: Template) -> dict[str, Any]:
-    """Return the event of each function that a rule or an EventBridge schedule runs, by name."""
+    """Return the event of each function that a rule runs on a schedule, by name."""
     rules = template.resources("AWS::Events::Rule", "ScheduleExpression State Targets")
-    schedules = template.resources("AWS::Scheduler::Schedule", "State Target")
-    targets = [
-        target
-        for each in (*rules.values(), *schedules.values())
-        if each.get("State") != "DISABLED" and ("ScheduleExpression" in each or "Target" in each)
-        for target in each.get("Targets") or [each["Target"]]
-    ]
     scheduled = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
     return {
         _function_name(target["Arn"]): json.loads(target.get("Input", "null")) or scheduled
-        for target in targets
+        for rule in rules.values()
+        if "ScheduleExpression" in rule and rule.get("State") != "DISABLED"
+        for target in rule["Targets"]
     }
 
 
@@ -142,7 +135,7 @@ def api(template: Template) -> Api:
     schemes = body.get("components", body).get("securitySchemes") or body.get("securityDefinitions")
     try:
         routes = tuple(
-            Route(method, path, _target(operation), _auth(operation, schemes or {}))
+            Route(method, path, _target(operation), _scopes(operation, schemes or {}))
             for path, method, operation in _operations(body)
         )
         responses = {
@@ -174,7 +167,7 @@ def _target(operation: Mapping[str, Any]) -> str | GatewayResponse:
             raise UnresolvedError(f"the laptop has no stand-in for an integration of type {kind}")
 
 
-def _auth(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> Auth | None:
+def _scopes(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> tuple[str, ...] | None:
     for requirement in operation.get("security", []):
         for name, scopes in requirement.items():
             if name == "NONE":
@@ -182,7 +175,7 @@ def _auth(operation: Mapping[str, Any], schemes: Mapping[str, Any]) -> Auth | No
             authorizer = schemes[name].get("x-amazon-apigateway-authorizer", {})
             if authorizer.get("type") != "cognito_user_pools":
                 raise UnresolvedError(f"the laptop knows Cognito authorizers only, not {name}")
-            return Auth(tuple(scopes))
+            return tuple(scopes)
     return None
 
 

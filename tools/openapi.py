@@ -93,7 +93,7 @@ def _operation(folder: str, route: Route, of_every_call: Iterable[Answer]) -> di
         # Any one scope will do: alternatives, where one entry with all of them would ask for all.
         "security": [
             {"bearer": []} if scope == SIGN_IN_SCOPE else {"oauth2": [scope]}
-            for scope in (route.auth.scopes if route.auth else ())
+            for scope in route.scopes or ()
         ],
         **yaml.safe_load(words.read_text()),
     }
@@ -101,10 +101,10 @@ def _operation(folder: str, route: Route, of_every_call: Iterable[Answer]) -> di
     if unknown := [name for name in refusals if not hasattr(errors, name)]:
         raise LocalError(f"{folder}/operation.yaml: shared/errors.py has no {unknown[0]}")
     own = [_ours(_example(getattr(errors, name), detail)) for name, detail in refusals.items()]
-    if "requestBody" in operation and route.auth:  # a webhook's body is taken as it comes
+    if "requestBody" in operation and route.scopes:  # a webhook's body is taken as it comes
         own.append(_ours(errors.UnsupportedMediaType()))
     statuses = {answer.status for answer in own}
-    common = [each for each in of_every_call if route.auth or each.status not in {"401", "403"}]
+    common = [each for each in of_every_call if route.scopes or each.status not in {"401", "403"}]
     answers = {
         **{each.status: {"$ref": f"#/components/responses/{each.status}"} for each in common},
         **_responses([*own, *(each for each in common if each.status in statuses)]),
