@@ -12,9 +12,10 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 
 from local import events, seen
@@ -43,7 +44,6 @@ def main(port: str, folder: str) -> None:
 
     ministack: Any = import_module("ministack.app")
 
-    changed = Event()
     note = seen.book(Path(folder), "bus")
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -54,10 +54,9 @@ def main(port: str, folder: str) -> None:
             await _tell(note, ministack.app, scope, receive, send)
         else:
             await ministack.app(scope, receive, send)
-        changed.set()
 
     Thread(target=_end_with_parent, daemon=True).start()
-    Thread(target=_keep, args=[changed, ministack], daemon=True).start()
+    Thread(target=_keep, args=[ministack], daemon=True).start()
     config = Config()
     config.bind = [f"{HOST}:{port}"]
     config.loglevel = "ERROR"
@@ -100,23 +99,19 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _keep(changed: Event, ministack: Any) -> None:
+def _keep(ministack: Any) -> None:
     persistence: Any = import_module("ministack.core.persistence")
     written: dict[str, str] = {}
-    while changed.wait():
-        changed.clear()
+    while True:
+        time.sleep(0.5)
         states = ministack._build_persistence_save_dict()
         for name in states.keys() & KEPT:
-            try:
+            with suppress(RuntimeError):  # a call changes it this moment
                 now = states[name]()
                 shown = repr(now)
-            except RuntimeError:  # a call changes it this moment
-                changed.set()
-                continue
-            if shown != written.get(name):
-                persistence.save_state(name, now)
-                written[name] = shown
-        time.sleep(0.5)
+                if shown != written.get(name):
+                    persistence.save_state(name, now)
+                    written[name] = shown
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from threading import BoundedSemaphore, Event, Thread, Timer
 from typing import Any, NamedTuple
-from uuid import uuid4
 from weakref import WeakSet
 
 from local import LocalError
@@ -30,6 +29,7 @@ from local.template import ACCOUNT, REGION
 
 SCHEDULE_SECONDS = 5  # between the runs of a function with a schedule
 
+_WORKER = Path(__file__).with_name("worker.py")
 _MAX_PROCESSES = 10  # of one function; further calls wait
 _INIT_SECONDS = 30
 _INTEGRATION_SECONDS = 29  # API Gateway's quota
@@ -176,10 +176,11 @@ class _Process:
         self._function = function
         self._started = time.time_ns()
         self._sources: dict[str, tuple[int, int] | None] = {}
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function.name}"
         # -I: none of this process's PYTHON variables. A session of its own: Ctrl-C in the terminal
         # is not for the worker, whose stdin ends when this process does.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-u", Path(__file__).with_name("worker.py")],
+            [sys.executable, "-I", "-u", _WORKER, arn, str(function.timeout)],
             cwd=function.code,
             env=environment,
             stdin=subprocess.PIPE,
@@ -203,16 +204,10 @@ class _Process:
             raise
 
     def call(self, event: Any, limit: int) -> Any:
-        function = self._function
-        context = {
-            "request_id": str(uuid4()),
-            "function_arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function.name}",
-            "seconds": function.timeout,
-        }
         assert self._process.stdin  # noqa: S101 - a pipe, as asked for
         with suppress(BrokenPipeError):  # then there is nothing to hear either
-            self._process.stdin.write(json.dumps({"event": event, "context": context}) + "\n")
-        return self._hear(min(function.timeout, limit))
+            self._process.stdin.write(json.dumps(event) + "\n")
+        return self._hear(min(self._function.timeout, limit))
 
     def _hear(self, seconds: int) -> Any:
         """Return the worker's next answer; kill it when there is none in time."""

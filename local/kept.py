@@ -5,19 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Protocol
-
-
-class Remembers(Protocol):
-    """A stand-in whose attributes named in KEPT are kept while nobody holds its lock."""
-
-    KEPT: tuple[str, ...]
-    _lock: Any
+from typing import Any
 
 
 @contextmanager
-def kept(standin: Remembers, file: Path) -> Iterator[None]:
-    """Bring back what a file remembers, and keep it up to date as long as the context."""
+def kept(standin: Any, file: Path) -> Iterator[None]:
+    """Bring back what a file remembers, and keep it up to date as long as the context.
+
+    That is what the attributes named in the stand-in's KEPT are while nobody holds its lock.
+    """
     if file.exists():
         # Nobody but this laptop's user writes there.
         vars(standin).update(pickle.loads(file.read_bytes()))  # noqa: S301

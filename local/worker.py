@@ -1,6 +1,8 @@
 """Lambda's side of one function, run in a process of its own that imports nothing else of local/.
 
-It says {"sources"} once the handler is imported, then takes {"event", "context"} a line and says
+    python worker.py ARN TIMEOUT
+
+It says {"sources"} once the handler is imported, then takes an event a line and says
 {"answer", "sources"} a line; {"error"} where one of the two failed. It reads from what was stdin
 and says it on what was stdout: what the handler prints goes to stderr, as Lambda's goes to the log.
 """
@@ -14,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -21,9 +24,9 @@ Handler = Callable[[Any, "Context"], Any]
 class Context:
     """The handler's second argument (Lambda Developer Guide, "Lambda context object in Python")."""
 
-    def __init__(self, request_id: str, function_arn: str, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
-        self.aws_request_id = request_id
+    def __init__(self, function_arn: str, seconds: str) -> None:
+        self._deadline = time.monotonic() + float(seconds)
+        self.aws_request_id = str(uuid4())
         self.invoked_function_arn = function_arn
         self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
         self.function_version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
@@ -55,16 +58,16 @@ def main() -> None:
     say(sources=_sources(root))
     for line in requests:
         try:
-            say(answer=_call(handler, **json.loads(line)), sources=_sources(root))
+            say(answer=_call(handler, json.loads(line)), sources=_sources(root))
         except Exception as error:  # noqa: BLE001
             traceback.print_exception(error)
             say(error=f"{_where(error, root)}: {_words(error)}", sources=_sources(root))
 
 
-def _call(handler: Handler, event: Any, context: dict[str, Any]) -> Any:
+def _call(handler: Handler, event: Any) -> Any:
     headers = event.get("headers", {}) if isinstance(event, dict) else {}
     os.environ["_X_AMZN_TRACE_ID"] = headers.get("X-Amzn-Trace-Id", "")
-    return handler(event, Context(**context))
+    return handler(event, Context(*sys.argv[1:]))
 
 
 def _sources(root: str) -> list[str]:
