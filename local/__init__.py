@@ -1,7 +1,8 @@
 """The laptop's stand-in for API Gateway, Cognito and Lambda, driven by template.yaml.
 
-__main__ → serve → gateway (API Gateway) → authorizer → users (tokens) → cognito (the pool)
+__main__ → serve → gateway (API Gateway) → authorizer → users (tokens)
                                          → proxy, functions (Lambda) → worker (a process each)
+                 → cognito (the pool that lasts) → users
                  → aws → emulator (DynamoDB, Cognito, EventBridge, SSM: MiniStack, a process)
                  → gateways → stripe, paypal (stand-ins), kept (what they remember)
                  → stack → template (template.yaml)

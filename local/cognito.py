@@ -11,34 +11,33 @@ from joserfc.jwk import RSAKey
 
 from local import aws
 from local.template import STACK, Template
+from local.users import UserPool
 
 SEEDS = ("alice@example.com", "bob@example.com")
 
 
-class Cognito:
+class Cognito(UserPool):
     """The template's pool, made on the first start and found on later ones.
 
     Attributes:
-        pool_id: of the pool.
         password: what signs every user of it in; made at random on the first start.
-        keys: what signs its tokens, by their use: `access` and `id`.
     """
 
     def __init__(self, template: Template, url: str, folder: Path) -> None:
         """Make what is missing, and give the template the ids."""
         self._client = aws.client("cognito-idp", url)
-        self.pool_id = self._make_pool(template)
+        self._id = self._make_pool(template)
         self._make_scopes(template)
         self._make_clients(template)
+        super().__init__(template, _keys(self._id, url, folder))
         self.password = _password(folder / "password")
-        self.keys = _keys(self.pool_id, url, folder)
         for email in SEEDS:
-            self.sub(email)
+            self.sub_of(email)
 
     @cache  # noqa: B019 - there is one
-    def sub(self, email: str) -> str:
+    def sub_of(self, email: str) -> str:
         """Return the `sub` of a user, who is made if there is none."""
-        named = {"UserPoolId": self.pool_id, "Username": email}
+        named = {"UserPoolId": self._id, "Username": email}
         try:
             user = self._client.admin_get_user(**named)["UserAttributes"]
         except self._client.exceptions.UserNotFoundException:
@@ -54,7 +53,7 @@ class Cognito:
 
     def people(self) -> dict[str, str]:
         """Return the e-mail address of every user, by `sub`."""
-        pages = self._client.get_paginator("list_users").paginate(UserPoolId=self.pool_id)
+        pages = self._client.get_paginator("list_users").paginate(UserPoolId=self._id)
         users = [
             {each["Name"]: each["Value"] for each in user["Attributes"]}
             for page in pages
@@ -82,7 +81,7 @@ class Cognito:
                 self._client.update_resource_server(**server)
 
     def _make_clients(self, template: Template) -> None:
-        listed = self._client.list_user_pool_clients(UserPoolId=self.pool_id, MaxResults=60)
+        listed = self._client.list_user_pool_clients(UserPoolId=self._id, MaxResults=60)
         known = {each["ClientName"]: each["ClientId"] for each in listed["UserPoolClients"]}
         names = self._taken_by("CreateUserPoolClient")
         for logical_id, client in template.resources("AWS::Cognito::UserPoolClient", names).items():

@@ -18,10 +18,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from local import events, seen
+from local import seen
 from local.loopback import HOST
 
-PUT_EVENTS = (b"x-amz-target", b"AWSEvents.PutEvents")
+SHOWN = ("paymentId", "status", "amount", "currency")
 KEPT = frozenset({"dynamodb", "cognito", "ssm"})
 """The services whose state is written down. MiniStack itself writes at its end alone."""
 
@@ -43,15 +43,12 @@ def main(port: str, folder: str) -> None:
     from hypercorn.config import Config  # noqa: PLC0415
 
     ministack: Any = import_module("ministack.app")
-
-    note = seen.book(Path(folder), "bus")
+    _tell_events(seen.book(Path(folder), "bus"))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if _is_of_a_web_page(scope):
             await send({"type": "http.response.start", "status": 403})
             await send({"type": "http.response.body"})
-        elif PUT_EVENTS in scope.get("headers", ()):
-            await _tell(note, ministack.app, scope, receive, send)
         else:
             await ministack.app(scope, receive, send)
 
@@ -71,25 +68,24 @@ def _is_of_a_web_page(scope: Any) -> bool:
     return not (path.startswith(("/oauth2/", "/login", "/logout")) or "/.well-known/" in path)
 
 
-async def _tell(note: seen.Note, app: Any, scope: Any, receive: Any, send: Any) -> None:
-    """Answer a call that puts events on a bus; print and note each."""
-    asked, answered = b"", b""
+def _tell_events(note: seen.Note) -> None:
+    """Print and note each event that a bus takes."""
+    eventbridge: Any = import_module("ministack.services.eventbridge")
+    dispatch = eventbridge._dispatch_event
 
-    async def receiving() -> Any:
-        nonlocal asked
-        message = await receive()
-        asked += message.get("body", b"")
-        return message
+    def telling(event: dict[str, Any], *view: Any) -> None:
+        print(_line(event["DetailType"], event["Detail"]), file=sys.stderr, flush=True)
+        note(event["Detail"], event=event["DetailType"], detail=event["Detail"])
+        dispatch(event, *view)
 
-    async def sending(message: Any) -> None:
-        nonlocal answered
-        answered += message.get("body", b"")
-        await send(message)
+    eventbridge._dispatch_event = telling
 
-    await app(scope, receiving, sending)
-    for entry in events.taken(json.loads(asked), json.loads(answered)):
-        print(events.line(entry), file=sys.stderr, flush=True)
-        note(entry["Detail"], event=entry["DetailType"], detail=entry["Detail"])
+
+def _line(kind: str, text: str) -> str:
+    """Return the line that shows an event, with what there is room for of its detail."""
+    detail = json.loads(text, parse_float=str)  # digit by digit
+    shown = [str(detail[name]) for name in SHOWN if name in detail]
+    return " ".join([str(detail.get("updatedAt", ""))[11:23], kind, *shown]).lstrip()
 
 
 def _end_with_parent() -> None:

@@ -15,7 +15,6 @@ from local.functions import Functions
 from local.gateway import Gateway
 from local.stack import api, functions
 from local.template import Template
-from local.users import UserPool
 
 
 def serve(
@@ -45,8 +44,7 @@ def serve(
         store_url = dynamodb_url or aws_url
         tables = aws.create_tables(template, store_url)
         aws.create_buses(template, aws_url)
-        cognito = Cognito(template, aws_url, folder)
-        users = UserPool(template, cognito)
+        users = Cognito(template, aws_url, folder)
         rest, lambdas = api(template), functions(template)
         endpoints = {"AWS_ENDPOINT_URL": aws_url, "AWS_ENDPOINT_URL_DYNAMODB": store_url}
         url = f"http://{loopback.HOST}:{port}"
@@ -63,7 +61,7 @@ def serve(
             ("GET", tokens.LOGIN): tokens.login_page(users.outputs(aws_url)),
             ("GET", seen.PATH): seen.page(folder),
             **docs.pages(path.parent / "docs/openapi.json"),
-            **dashboard.pages(sign_in, lambda: {**cognito.people(), **users.services()}),
+            **dashboard.pages(sign_in, lambda: {**users.people(), **users.services()}),
         }
         gateway = Gateway(rest, users, running.invoke, pages, seen.book(folder, "api"))
         stack.enter_context(loopback.serving(gateway, front))
@@ -75,7 +73,7 @@ def serve(
             f"Data stays in {os.path.relpath(folder)}, which {past}. FRESH=1 starts empty.",
             *(f"  {call}" for call in calls),
             f"The token is {tokens.DEFAULT_USER}'s. Others: {make} AS=bob SCOPE=... EXPIRED=1",
-            f"Sign in as {' or '.join(SEEDS)}, password {cognito.password}:",
+            f"Sign in as {' or '.join(SEEDS)}, password {users.password}:",
             f"  {sign_in}",
             f"In a browser: the payments at {url}{dashboard.PATH}, the API to try at {url}/docs",
             "; ".join(movers),

@@ -11,7 +11,6 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from local import LocalError
-from local.cognito import Cognito
 from local.stack import SIGN_IN_SCOPE
 from local.template import REGION, Template
 
@@ -25,10 +24,10 @@ class UserPool:
         scopes: what people's app client offers.
     """
 
-    def __init__(self, template: Template, cognito: Cognito | None = None) -> None:
+    def __init__(self, template: Template, keys: Mapping[str, RSAKey] | None = None) -> None:
         """Read the pool and its app clients from the template.
 
-        Without Cognito, the key is a new one, and whoever is asked for is a user.
+        Its tokens are signed by the keys of their use, `access` and `id`, or by a new one.
 
         Raises:
             LocalError: the template has no pool with a client for people.
@@ -47,8 +46,9 @@ class UserPool:
             raise LocalError(f"{template.path.name}: the laptop needs {needs}")
         [name] = pools
         self._issuer = f"https://cognito-idp.{REGION}.amazonaws.com/{template.ids[name]}"
-        self._keys = cognito.keys if cognito else _new_keys()
-        self._sub_of = cognito.sub if cognito else lambda email: str(uuid5(NAMESPACE_URL, email))
+        self._keys = keys or dict.fromkeys(
+            ("access", "id"), RSAKey.generate_key(2048, {"kid": "laptop"})
+        )
         self.scopes = _offered(self._clients[0][1])
 
     def token(self, user: str, scopes: Collection[str] = (), *, expired: bool = False) -> str:
@@ -138,16 +138,15 @@ class UserPool:
         wrong = " ".join(unknown or scopes)
         raise LocalError(f"{problem}: {wrong}. There are: {' '.join(known)}")
 
+    def sub_of(self, email: str) -> str:
+        """Return the `sub` of a user: here, whoever is asked for is one."""
+        return str(uuid5(NAMESPACE_URL, email))
+
     def _sub(self, name: str) -> str:
         email = name if "@" in name else f"{name}@example.com"
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
             raise LocalError(f"no user can be named {name!r}: {email!r} is no e-mail address")
-        return self._sub_of(email.lower())
-
-
-def _new_keys() -> Mapping[str, RSAKey]:
-    key = RSAKey.generate_key(2048, {"kid": "laptop"})
-    return {"access": key, "id": key}
+        return self.sub_of(email.lower())
 
 
 def _is_for_people(client: Mapping[str, Any]) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from local import aws
-from local.events import line, taken
 from local.functions import Functions
 from local.loopback import listen, serving
 from local.stack import Function
@@ -45,11 +44,16 @@ def test_who_runs_it_is_told_that_events_are_shown(payments: Stack) -> None:
     assert "events are shown below" in payments.guide
 
 
-def test_an_event_that_the_bus_did_not_take_is_not_shown() -> None:
-    entry = {"DetailType": "thing.made", "Detail": '{"status": "NEW", "amount": 10.10}'}
-    answer = {"Entries": [{"ErrorCode": "ThrottlingException"}, {"EventId": "1"}]}
+def test_an_event_that_the_bus_did_not_take_is_not_shown(payments: Stack) -> None:
+    detail = '{"status": "NEW", "amount": 10.10}'
+    taken = {"Source": "things", "DetailType": "thing.made", "Detail": detail}
+    refused = {**taken, "Source": "aws.things", "DetailType": "thing.refused"}
 
-    assert list(map(line, taken({"Entries": [entry, entry]}, answer))) == ["thing.made NEW 10.10"]
+    answer = aws.client("events", payments.dynamodb_url).put_events(Entries=[refused, taken])
+
+    assert ["EventId" in entry for entry in answer["Entries"]] == [False, True]
+    wait_for(lambda: "thing.made" in payments.log(), payments.log)
+    assert re.findall(r"^thing\..*", payments.log(), re.M) == ["thing.made NEW 10.10"]
 
 
 TRIES = """
