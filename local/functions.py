@@ -169,7 +169,7 @@ class _Pool:
             self._log.close()
 
 
-class _Process:
+class _Process(subprocess.Popen[str]):
     """A process of worker.py."""
 
     def __init__(self, function: Function, environment: Mapping[str, str], log: Any) -> None:
@@ -179,7 +179,7 @@ class _Process:
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function.name}"
         # -I: none of this process's PYTHON variables. A session of its own: Ctrl-C in the terminal
         # is not for the worker, whose stdin ends when this process does.
-        self._process = subprocess.Popen(
+        super().__init__(
             [sys.executable, "-I", "-u", _WORKER, arn, str(function.timeout)],
             cwd=function.code,
             env=environment,
@@ -204,22 +204,22 @@ class _Process:
             raise
 
     def call(self, event: Any, limit: int) -> Any:
-        assert self._process.stdin  # noqa: S101 - a pipe, as asked for
+        assert self.stdin  # noqa: S101 - a pipe, as asked for
         with suppress(BrokenPipeError):  # then there is nothing to hear either
-            self._process.stdin.write(json.dumps(event) + "\n")
+            self.stdin.write(json.dumps(event) + "\n")
         return self._hear(min(self._function.timeout, limit))
 
     def _hear(self, seconds: int) -> Any:
         """Return the worker's next answer; kill it when there is none in time."""
-        assert self._process.stdout  # noqa: S101
+        assert self.stdout  # noqa: S101
         name = self._function.name
         deadline = time.monotonic() + seconds
-        timer = Timer(seconds, self._process.kill)
+        timer = Timer(seconds, self.kill)
         timer.start()
-        line = self._process.stdout.readline()
+        line = self.stdout.readline()
         timer.cancel()
         if not line.endswith("\n"):
-            status = self._process.wait()
+            status = self.wait()
             if time.monotonic() < deadline:
                 raise RefusedError("DEFAULT_5XX", f"{name}: exited with status {status}")
             gave_up_first = seconds < self._function.timeout
@@ -243,15 +243,12 @@ class _Process:
         for file in edited:
             # Python tells a stale .pyc by whole seconds and size: too coarse for quick edits.
             Path(cache_from_source(file)).unlink(missing_ok=True)
-        return not edited and self._process.poll() is None
-
-    def kill(self) -> None:
-        self._process.kill()
+        return not edited and self.poll() is None
 
     def end(self) -> None:
         """Kill the process, and let go of what it held."""
         self.kill()
-        self._process.communicate()
+        self.communicate()
 
 
 def _stamp(file: str) -> tuple[int, int] | None:

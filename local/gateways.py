@@ -5,7 +5,6 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from local import LocalError, aws, loopback, seen
@@ -27,7 +26,7 @@ def turn_on(functions: Iterable[Function]) -> Iterator[Function]:
     """Yield the functions, with all gateways where they ask which there are."""
     for function in functions:
         on = {"GATEWAYS": NAMES} if "GATEWAYS" in function.environment else {}
-        yield replace(function, environment={**function.environment, **on})
+        yield function._replace(environment={**function.environment, **on})
 
 
 def serve(stack: ExitStack, port: int, api_url: str, aws_url: str, folder: Path) -> list[str]:

@@ -58,7 +58,7 @@ def serve(
         sign_in = users.sign_in(aws_url)
         pages = {
             ("POST", tokens.PATH): tokens.page(users.token),
-            ("GET", tokens.LOGIN): tokens.login_page(users.outputs(aws_url)),
+            ("GET", tokens.LOGIN): lambda _: tokens.json_of(users.outputs(aws_url)),
             ("GET", seen.PATH): seen.page(folder),
             **docs.pages(path.parent / "docs/openapi.json"),
             **dashboard.pages(sign_in, lambda: {**users.people(), **users.services()}),

@@ -6,9 +6,8 @@ Nothing of the stack is repeated in this package: a change in the template is a 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from local import LocalError
 from local.template import Template, UnresolvedError
@@ -16,8 +15,7 @@ from local.template import Template, UnresolvedError
 SIGN_IN_SCOPE = "aws.cognito.signin.user.admin"  # the one scope of initiate-auth's tokens
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """A Lambda function: its handler is imported from the folder `code`.
 
     Attributes:
@@ -35,17 +33,15 @@ class Function:
     stream: str | None = None
 
 
-@dataclass(frozen=True)
-class GatewayResponse:
+class GatewayResponse(NamedTuple):
     """A response that API Gateway gives by itself; None where it keeps its own words."""
 
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     template: str | None = None
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """One method of one resource.
 
     Attributes:
@@ -59,8 +55,7 @@ class Route:
     scopes: tuple[str, ...] | None
 
 
-@dataclass(frozen=True)
-class Api:
+class Api(NamedTuple):
     """A REST API with its one stage."""
 
     id: str

@@ -30,15 +30,10 @@ def page(mint: Callable[..., str]) -> Callable[[bytes], Response]:
                 expired="expired" in form,
             )
         except LocalError as error:
-            return _json({"error": "invalid_request", "error_description": str(error)}, 400)
-        return _json({"access_token": token, "token_type": "Bearer"}, 200)
+            return json_of({"error": "invalid_request", "error_description": str(error)}, 400)
+        return json_of({"access_token": token, "token_type": "Bearer"})
 
     return answer
-
-
-def login_page(outputs: Mapping[str, str]) -> Callable[[bytes], Response]:
-    """Return the page that says what a stack's outputs say of the login."""
-    return lambda _: _json(outputs, 200)
 
 
 def fetch(port: int, user: str, scope: str, *, expired: bool) -> str:
@@ -82,5 +77,6 @@ def _ask(port: int, method: str, path: str, form: Mapping[str, str], needed: str
         connection.close()
 
 
-def _json(document: Mapping[str, str], status: int) -> Response:
-    return Response(json.dumps(dict(document)), status, content_type="application/json")
+def json_of(document: Mapping[str, str], status: int = 200) -> Response:
+    """Return a document as a page."""
+    return Response(json.dumps(document), status, content_type="application/json")
