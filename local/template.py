@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,9 @@ _ARNS = {
     "AWS::Lambda::Function": "lambda:{}:{}:function:{}",
 }
 _ATTRIBUTES = {
-    ("AWS::Cognito::UserPool", "ProviderName"): f"cognito-idp.{REGION}.amazonaws.com/{{}}",
-    ("AWS::Cognito::UserPoolClient", "ClientId"): "{}",
-    (
-        "AWS::DynamoDB::Table",
-        "StreamArn",
-    ): f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}/stream/-",
+    "ClientId": "{}",
+    "ProviderName": f"cognito-idp.{REGION}.amazonaws.com/{{}}",
+    "StreamArn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{{}}/stream/-",
 }
 
 
@@ -77,31 +74,24 @@ class Template:
         Raises:
             LocalError: a property has a value that only AWS knows.
         """
-        return {
-            logical_id: self._properties(logical_id, resource.get("Properties", {}), names.split())
-            for logical_id, resource in self.translated["Resources"].items()
-            if resource["Type"] == kind and self._holds(resource)
-        }
-
-    def _properties(
-        self, logical_id: str, properties: Mapping[str, Any], names: Iterable[str]
-    ) -> dict[str, Any]:
-        try:
-            wanted: dict[str, Any] = self._resolve(
-                {name: properties[name] for name in names if name in properties}
-            )
-        except UnresolvedError as error:
-            raise LocalError(f"{self.path.name}: {logical_id}: {error}") from None
-        return wanted
+        found = {}
+        for logical_id, resource in self.translated["Resources"].items():
+            if resource["Type"] == kind and self._holds(resource):
+                properties = resource.get("Properties", {})
+                wanted = {name: properties[name] for name in names.split() if name in properties}
+                try:
+                    found[logical_id] = self._resolve(wanted)
+                except UnresolvedError as error:
+                    raise LocalError(f"{self.path.name}: {logical_id}: {error}") from None
+        return found
 
     def _holds(self, resource: Mapping[str, Any]) -> bool:
         return "Condition" not in resource or self._resolve({"Condition": resource["Condition"]})
 
     def _attribute(self, logical_id: str, name: str) -> str:
-        kind = self.translated["Resources"][logical_id]["Type"]
         if name == "Arn":
-            return _arn(kind, self.ids[logical_id])
-        return _ATTRIBUTES[kind, name].format(self.ids[logical_id])
+            return _arn(self.translated["Resources"][logical_id]["Type"], self.ids[logical_id])
+        return _ATTRIBUTES[name].format(self.ids[logical_id])
 
 
 class _Resolver(cfn.IntrinsicResolver):  # type: ignore[misc]
