@@ -37,11 +37,8 @@ token: $(READY) ## Print an access token for the running API (AS=alice, SCOPE="p
 	  $(if $(filter-out default,$(origin AS)),--as "$(AS)") \
 	  $(if $(STACK),--stack "$(STACK)" $(if $(SERVICE)$(MANAGE),--service)) $(if $(filter-out 0,$(LOGIN)),--login) $(if $(FRESH),--fresh)
 
-openapi: $(READY) ## Write docs/openapi.json, docs/asyncapi.json, docs/postman and docs/dashboard.svg from the template, the models and the words beside them
-	$(BIN)/python -m tools.openapi
-	$(BIN)/python -m tools.asyncapi
-	$(BIN)/python -m tools.collection
-	$(BIN)/python -m tools.dashboard
+openapi: $(READY) ## Write docs/openapi.json, docs/asyncapi.json, docs/postman, docs/dashboard.svg and the picture in docs/life.md from the template, the code and the words beside them
+	$(BIN)/python -m tools.documents
 
 test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Local as a second store)
 	$(BIN)/pytest -n auto --dist loadgroup --ignore tests/package --ignore tests/e2e --ignore tests/browser --ignore tests/clients
@@ -117,10 +114,7 @@ lint: $(READY) ## Check style, types, who imports whom, and the template
 	$(BIN)/python -m tools.functions
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml .github/oidc.yaml
-	$(BIN)/python -m tools.openapi --check
-	$(BIN)/python -m tools.asyncapi --check
-	$(BIN)/python -m tools.collection --check
-	$(BIN)/python -m tools.dashboard --check
+	$(BIN)/python -m tools.documents --check
 
 # Each in an environment of its own, for their many packages. This actionlint is the fork whose wheel holds
 # the program; the original is fetched from GitHub.

@@ -1,7 +1,4 @@
-"""Make docs/asyncapi.json (AsyncAPI 3.0) of what runs: the events on the bus.
-
-    python -m tools.asyncapi            # write it
-    python -m tools.asyncapi --check    # fail where it is stale
+"""docs/asyncapi.json (AsyncAPI 3.0), made of what runs: the events on the bus.
 
 publish_events/events.yaml is its frame. The types come from the code, a payment's schema from
 docs/openapi.json.
@@ -9,7 +6,6 @@ docs/openapi.json.
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +17,6 @@ from shared.payments.events import TYPES
 from tools import openapi
 from tools.build import ROOT
 
-FILE = ROOT / "docs/asyncapi.json"
 FRAME = ROOT / "publish_events/events.yaml"
 REFERENCE = re.compile(r'"#/components/schemas/(\w+)"')
 
@@ -97,7 +92,3 @@ def _example(name: str, schemas: Mapping[str, Any]) -> dict[str, Any]:
         "resources": [],
         "detail": {**ids, **payment, "owner": owner},
     }
-
-
-if __name__ == "__main__":
-    sys.exit(openapi.keep(FILE, document, sys.argv[1:]))

@@ -1,23 +1,17 @@
-"""Make docs/postman: a collection (v2.1) of docs/openapi.json's calls, and its environments.
-
-    python -m tools.collection            # write them
-    python -m tools.collection --check    # fail where one is stale
+"""docs/postman: a collection (v2.1) of docs/openapi.json's calls, and its environments.
 
 The calls are in the order of a payment's life: each takes the payment that the last create made.
 """
 
 import json
-import sys
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 from local.template import Template
 from local.tokens import PATH
 from tools.build import ROOT
-from tools.openapi import document, keep
+from tools.openapi import document
 
-FOLDER = ROOT / "docs/postman"
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 MANAGE = "payments/manage"
 BACK_OFFICE = "{{manageToken}}"
@@ -228,17 +222,3 @@ def _script(listen: str, text: str) -> dict[str, Any]:
         "listen": listen,
         "script": {"type": "text/javascript", "exec": text.strip().split("\n")},
     }
-
-
-def main(arguments: list[str]) -> int:
-    """Write the files, or with --check tell whether one is stale; return the exit status."""
-    made: dict[str, Callable[[], Mapping[str, Any]]] = {
-        "collection": collection,
-        "laptop": partial(environment, "laptop"),
-        "stack": partial(environment, "stack"),
-    }
-    return max([keep(FOLDER / f"{name}.json", make, arguments) for name, make in made.items()])
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,12 +1,7 @@
-"""Draw the layout of the CloudWatch dashboard, as the template has it: docs/dashboard.svg.
-
-python -m tools.dashboard            # write it
-python -m tools.dashboard --check    # fail where it is stale
-"""
+"""docs/dashboard.svg: the layout of the CloudWatch dashboard, as the template has it."""
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from html import escape
 from textwrap import shorten, wrap
@@ -14,10 +9,8 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tools import openapi
 from tools.build import ROOT
 
-FILE = ROOT / "docs/dashboard.svg"
 COLUMN, ROW, GAP = 40, 17, 8  # pixels; a dashboard has 24 columns
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #1f2328 }
@@ -95,7 +88,3 @@ def _shown(said: dict[str, Any]) -> str:
     ):
         names.append(searched or plain or more)
     return ", ".join(dict.fromkeys(names))
-
-
-if __name__ == "__main__":
-    sys.exit(openapi.keep(FILE, svg, sys.argv[1:]))

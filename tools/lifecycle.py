@@ -1,4 +1,4 @@
-"""Draw the life of a payment in docs/life.md from its table: `python -m tools.lifecycle`.
+"""The picture in docs/life.md: the life of a payment, drawn from its table.
 
 The picture leaves out what only the update of a manual payment does.
 """
@@ -24,9 +24,9 @@ def diagram() -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(text: str) -> str:
-    """Return a page's text with the picture of the table between its markers."""
-    before, _, rest = text.partition(BEGIN)
+def page() -> str:
+    """Return the page with the picture of the table between its markers."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}```mermaid\n{diagram()}```\n{END}{after}"
 
@@ -46,7 +46,3 @@ def _start(status: str, to: str) -> str:
         if status in members and len(moves) == 1:
             return name
     return status
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text()))

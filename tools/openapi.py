@@ -1,7 +1,4 @@
-"""Make docs/openapi.json (OpenAPI 3.1) of what runs and of the words beside it.
-
-    python -m tools.openapi            # write it
-    python -m tools.openapi --check    # fail where it is stale
+"""docs/openapi.json (OpenAPI 3.1), made of what runs and of the words beside it.
 
 shared/api/openapi.yaml is its frame, and operation.yaml beside a handler an operation of it.
 Routes, scopes and the gateway's own answers come from template.yaml, requests from the Pydantic
@@ -10,10 +7,8 @@ models, all other answers from the code that gives them.
 
 import ast
 import json
-import sys
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -32,7 +27,6 @@ from shared.payments.currencies import DECIMALS
 from shared.payments.lifecycle import STATUSES, may_become
 from tools.build import ROOT
 
-FILE = ROOT / "docs/openapi.json"
 PROBLEM_JSON = "application/problem+json"
 TRACE_ID = "UkD1kF9kFiAEv2w="
 NO_SUCH_ROUTE = {"MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"}  # no answer of a route
@@ -190,29 +184,3 @@ def _scopes(template: Template) -> dict[str, str]:
         if resource["Type"] == "AWS::Cognito::UserPoolResourceServer"
         for scope in resource["Properties"]["Scopes"]
     }
-
-
-def keep(file: Path, make: Callable[[], Mapping[str, Any] | str], arguments: list[str]) -> int:
-    """Write a document, or with --check tell whether it is stale; return the exit status."""
-    try:
-        made = make()
-    except LocalError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if not isinstance(made, str):
-        made = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
-    if not arguments:
-        file.write_text(made)
-    elif not file.is_file() or file.read_text() != made:
-        print(f"{file.name} is stale: make openapi, and commit it", file=sys.stderr)
-        return 1
-    return 0
-
-
-def main(arguments: list[str]) -> int:
-    """Write the document, or with --check tell whether it is stale; return the exit status."""
-    return keep(FILE, document, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

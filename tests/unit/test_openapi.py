@@ -28,10 +28,11 @@ from shared.payments.money import LIMIT_DIGITS
 from shared.payments.payment import Change, Refund, new_payment
 from shared.payments.shown import payment_json, refund_json
 from tests.conftest import ROOT, call, proxy_event
-from tools import openapi
+from tools import documents, openapi
 from tools.functions import folders
 
-DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs/openapi.json").read_text())
+FILE = ROOT / "docs/openapi.json"
+DOCUMENT: dict[str, Any] = json.loads(FILE.read_text())
 SCHEMAS = DOCUMENT["components"]["schemas"]
 POST = DOCUMENT["paths"]["/payment"]["post"]
 GET = DOCUMENT["paths"]["/payment"]["get"]
@@ -42,24 +43,23 @@ def test_the_document_is_valid_openapi() -> None:
 
 
 def test_the_document_is_what_runs() -> None:
-    assert openapi.main(["--check"]) == 0
+    assert documents.keep(FILE, openapi.document, check=True)
 
 
 @pytest.mark.parametrize("content", [None, "{}"])
 def test_a_stale_document_is_told(
     content: str | None,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(openapi, "FILE", tmp_path / "openapi.json")
+    file = tmp_path / "openapi.json"
     if content:
-        openapi.FILE.write_text(content)
+        file.write_text(content)
 
-    assert openapi.main(["--check"]) == 1
+    assert not documents.keep(file, openapi.document, check=True)
     assert capsys.readouterr().err == "openapi.json is stale: make openapi, and commit it\n"
-    assert openapi.main([]) == 0
-    assert openapi.main(["--check"]) == 0
+    assert documents.keep(file, openapi.document, check=False)
+    assert documents.keep(file, openapi.document, check=True)
 
 
 def test_a_route_without_words_is_told_in_one_line(
@@ -70,7 +70,7 @@ def test_a_route_without_words_is_told_in_one_line(
         (tmp_path / name).write_text((ROOT / name).read_text())
     monkeypatch.setattr(openapi, "ROOT", tmp_path)
 
-    assert openapi.main(["--check"]) == 1
+    assert not documents.keep(FILE, openapi.document, check=True)
     told = r"\w+/operation.yaml is missing: it documents POST /[\w/]+\n"
     assert re.fullmatch(told, capsys.readouterr().err)
 
