@@ -57,10 +57,7 @@ def compiled(folder: str) -> str:
             names=model.names(),
             schema=_literal(model.__pydantic_core_schema__, module, imports),
         )
-        for model in vars(module).values()
-        if isinstance(model, type)
-        and issubclass(model, Body)
-        and model.__module__ == module.__name__
+        for model in models(module)
     ]
     lines = "".join(f"import {name}\n" for name in sorted(imports))
     return _HEAD.format(name=module.__name__.replace(".", "/"), imports=lines) + "".join(classes)

@@ -21,11 +21,11 @@ from local.refusal import body_of
 from local.stack import SIGN_IN_SCOPE, GatewayResponse, Route, api, functions
 from local.template import Template
 from shared import errors
-from shared.api.fields import Body
 from shared.api.problems import problem_of, to_response
 from shared.payments.currencies import DECIMALS
 from shared.payments.lifecycle import STATUSES, may_become
 from tools.build import ROOT
+from tools.models import models
 
 PROBLEM_JSON = "application/problem+json"
 TRACE_ID = "UkD1kF9kFiAEv2w="
@@ -156,14 +156,13 @@ def _requests(folder: str) -> dict[str, Any]:
     if not (ROOT / folder / "request.py").is_file():
         return {}
     found: dict[str, Any] = {}
-    for name, model in vars(import_module(f"{folder}.request")).items():
-        if isinstance(model, type) and issubclass(model, Body) and model is not Body:
-            schema = model.model_json_schema(
-                ref_template="#/components/schemas/{model}", schema_generator=_Bare
-            )
-            parts = schema.pop("$defs", {}).items()
-            found |= {part: its for part, its in parts if its}  # empty: the frame has it
-            found[name] = schema
+    for model in models(import_module(f"{folder}.request")):
+        schema = model.model_json_schema(
+            ref_template="#/components/schemas/{model}", schema_generator=_Bare
+        )
+        parts = schema.pop("$defs", {}).items()
+        found |= {part: its for part, its in parts if its}  # empty: the frame has it
+        found[model.__name__] = schema
     return found
 
 
