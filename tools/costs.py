@@ -9,10 +9,9 @@ against the live pages.
 import json
 from typing import NamedTuple
 
-from samtranslator.yaml_helper import yaml_parse
-
 from shared.api.problems import PROBLEMS
-from tools.build import ROOT
+from tools.dashboard import widgets
+from tools.functions import resources
 
 REGION, PRICES_OF = "us-east-1", "list prices as copied by September 2026"
 
@@ -55,100 +54,96 @@ CALLS = 2_000_000  # a create and a read for each of a million payments
 EVENTS = 1_000_000  # of the creates; the function gets one at a time where there is little to do
 
 
-def lines() -> list[tuple[str, str, float]]:
-    """Return what is paid for, how much of it a million payments take, and USD."""
-    seconds = CALLS * BILLED_MS / 1000 * MEMORY_GB
-    log_gb = CALLS * (FUNCTION_LOG_BYTES + ACCESS_LOG_BYTES) / 1e9
-    event_seconds = EVENTS * BILLED_MS / 1000 * MEMORY_GB
-    event_log_gb, archived_gb = EVENTS * EVENT_LOG_BYTES / 1e9, EVENTS * EVENT_BYTES / 1e9
-    amounts = [
-        ("API Gateway", "api", CALLS, f"{CALLS:,} calls"),
-        ("Lambda, requests", "invoke", CALLS, f"{CALLS:,} requests"),
-        ("Lambda, time", "compute", seconds, f"{seconds:,.0f} GB-seconds at {BILLED_MS} ms"),
-        (
-            "DynamoDB, creates",
-            "write",
-            CALLS / 2 * 2 * ITEM_KB,
-            "2 units each: the payment and its place in the list, up to 1 KB",
-        ),
-        ("DynamoDB, reads", "read", CALLS / 2, "1 unit each, consistent, up to 4 KB"),
-        ("CloudWatch Logs", "logs", log_gb, f"{log_gb:.1f} GB"),
-        ("X-Ray", "trace", CALLS * TRACED, f"{TRACED:.0%} of the calls"),
-        ("Events: EventBridge", "event", EVENTS, f"{EVENTS:,} events"),
-        ("Events: Lambda, requests", "invoke", EVENTS, f"{EVENTS:,} requests at most"),
-        (
-            "Events: Lambda, time",
-            "compute",
-            event_seconds,
-            f"{event_seconds:,.0f} GB-seconds at {BILLED_MS} ms",
-        ),
-        ("Events: CloudWatch Logs", "logs", event_log_gb, f"{event_log_gb:.1f} GB"),
-        ("Events: archive", "archive", archived_gb, f"{archived_gb:.1f} GB"),
-        ("Events: X-Ray", "trace", EVENTS * TRACED, f"{TRACED:.0%} of the requests"),
+class Row(NamedTuple):
+    """What is paid for, of which price, how many units, and these in words."""
+
+    name: str
+    price: str
+    units: float
+    amount: str
+
+    @property
+    def usd(self) -> float:
+        """What the units cost."""
+        return PRICES[self.price].usd * self.units
+
+
+def paying() -> list[Row]:
+    """Return what a million payments take."""
+    archived_gb = EVENTS * EVENT_BYTES / 1e9
+    units = "2 units each: the payment and its place in the list, up to 1 KB"
+    return [
+        Row("API Gateway", "api", CALLS, f"{CALLS:,} calls"),
+        Row("Lambda, requests", "invoke", CALLS, f"{CALLS:,} requests"),
+        _time("Lambda, time", CALLS),
+        Row("DynamoDB, creates", "write", CALLS / 2 * 2 * ITEM_KB, units),
+        Row("DynamoDB, reads", "read", CALLS / 2, "1 unit each, consistent, up to 4 KB"),
+        _logs("CloudWatch Logs", CALLS * (FUNCTION_LOG_BYTES + ACCESS_LOG_BYTES)),
+        Row("X-Ray", "trace", CALLS * TRACED, f"{TRACED:.0%} of the calls"),
+        Row("Events: EventBridge", "event", EVENTS, f"{EVENTS:,} events"),
+        Row("Events: Lambda, requests", "invoke", EVENTS, f"{EVENTS:,} requests at most"),
+        _time("Events: Lambda, time", EVENTS),
+        _logs("Events: CloudWatch Logs", EVENTS * EVENT_LOG_BYTES),
+        Row("Events: archive", "archive", archived_gb, f"{archived_gb:.1f} GB"),
+        Row("Events: X-Ray", "trace", EVENTS * TRACED, f"{TRACED:.0%} of the requests"),
     ]
-    return [(name, amount, PRICES[key].usd * units) for name, key, units, amount in amounts]
 
 
-def watching() -> list[tuple[str, str, float]]:
-    """Return what watching costs in a month, how much of it there is, and USD.
+def watching() -> list[Row]:
+    """Return what watching takes in a month.
 
     A metric is charged for each of its kinds that counted something, and for the hours of that.
     """
-    template = yaml_parse((ROOT / "template.yaml").read_text())  # type: ignore[no-untyped-call]
-    resources = template["Resources"].values()
+    known = resources().values()
     alarms = [
         each["Properties"]
-        for each in resources
+        for each in known
         if each["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in each
     ]
     looked_at = sum(max(1, json.dumps(each).count('"MetricStat"')) for each in alarms)
-    filters = sum(each["Type"] == "AWS::Logs::MetricFilter" for each in resources)
-    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    queries = sum("query" in each["properties"] for each in json.loads(body)["widgets"])
+    filters = sum(each["Type"] == "AWS::Logs::MetricFilter" for each in known)
+    queries = sum("query" in each["properties"] for each in widgets())
     shown_gb = (CALLS * FUNCTION_LOG_BYTES + EVENTS * EVENT_LOG_BYTES) / 1e9 * 3 / 730
-    gateway_gb = EVENTS * GATEWAY_LOG_BYTES / 1e9
+    shown = f"{queries} of three hours' log, each minute of {OPEN_HOURS} hours that it is open"
     kinds = [
         ("Metrics: payments, and money by status", 8 * CURRENCIES, f"{CURRENCIES} currencies"),
         ("Metrics: calls and webhooks of gateways", 8 * GATEWAYS, f"{GATEWAYS} gateways"),
         ("Metrics: refused calls by reason", len(PROBLEMS), "all reasons"),
         ("Metrics: the schedule, and from the logs", 4 + filters, "all"),
     ]
-    amounts = [
-        *((name, "metric", count, f"{count} at most, {of}") for name, count, of in kinds),
-        ("Alarms", "alarm", looked_at, f"{looked_at} metrics"),
-        ("Dashboard", "dashboard", 1, "the first three of an account are free"),
-        (
-            "Dashboard: its queries",
-            "scan",
-            queries * 60 * OPEN_HOURS * shown_gb,
-            f"{queries} of three hours' log, each minute of {OPEN_HOURS} hours that it is open",
-        ),
-        (
-            "Gateways: CloudWatch Logs",
-            "logs",
-            gateway_gb,
-            f"{gateway_gb:.1f} GB for a million calls",
-        ),
+    return [
+        *(Row(name, "metric", count, f"{count} at most, {of}") for name, count, of in kinds),
+        Row("Alarms", "alarm", looked_at, f"{looked_at} metrics"),
+        Row("Dashboard", "dashboard", 1, "the first three of an account are free"),
+        Row("Dashboard: its queries", "scan", queries * 60 * OPEN_HOURS * shown_gb, shown),
+        _logs("Gateways: CloudWatch Logs", EVENTS * GATEWAY_LOG_BYTES, " for a million calls"),
     ]
-    return [(name, amount, PRICES[key].usd * units) for name, key, units, amount in amounts]
 
 
-def table(what: str, found: list[tuple[str, str, float]]) -> str:
-    """Return lines as Markdown, with their sum."""
-    total = sum(usd for _, _, usd in found)
+def _time(name: str, calls: int) -> Row:
+    seconds = calls * BILLED_MS / 1000 * MEMORY_GB
+    return Row(name, "compute", seconds, f"{seconds:,.0f} GB-seconds at {BILLED_MS} ms")
+
+
+def _logs(name: str, size: float, of: str = "") -> Row:
+    return Row(name, "logs", size / 1e9, f"{size / 1e9:.1f} GB{of}")
+
+
+def table(what: str, rows: list[Row]) -> str:
+    """Return rows as Markdown, each in USD, and their sum."""
     return "\n".join(
         [
             f"| {what}, {REGION}, {PRICES_OF} | amount | USD |",
             "| --- | --- | ---: |",
-            *(f"| {name} | {amount} | {usd:.2f} |" for name, amount, usd in found),
-            f"| **sum** | | **{total:.2f}** |",
+            *(f"| {row.name} | {row.amount} | {row.usd:.2f} |" for row in rows),
+            f"| **sum** | | **{sum(row.usd for row in rows):.2f}** |",
         ]
     )
 
 
 def tables() -> list[str]:
     """Return what a million payments cost, and what a month of watching them does."""
-    return [table("a million payments", lines()), table("watching, a month", watching())]
+    return [table("a million payments", paying()), table("watching, a month", watching())]
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ from html import escape
 from textwrap import shorten, wrap
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
-
-from tools.build import ROOT
+from tools.functions import resources
 
 COLUMN, ROW, GAP = 40, 17, 8  # pixels; a dashboard has 24 columns
 STYLE = """
@@ -27,13 +25,17 @@ STYLE = """
 """
 
 
+def widgets() -> list[dict[str, Any]]:
+    """Return the dashboard's widgets as the template has them."""
+    body = resources()["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    return list(json.loads(body)["widgets"])
+
+
 def svg() -> str:
     """Return the picture: each widget at its place, with its title and what it shows."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())  # type: ignore[no-untyped-call]
-    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    widgets = json.loads(body)["widgets"]
-    width, height = 24 * COLUMN, max(each["y"] + each["height"] for each in widgets) * ROW + GAP
-    drawn = "\n".join(line for widget in widgets for line in _drawn(widget))
+    shown = widgets()
+    width, height = 24 * COLUMN, max(each["y"] + each["height"] for each in shown) * ROW + GAP
+    drawn = "\n".join(line for widget in shown for line in _drawn(widget))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">\n'
         f"<title>The dashboard's layout</title>\n<style>{STYLE}</style>\n{drawn}\n</svg>\n"

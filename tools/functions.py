@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from importlinter.cli import lint_imports
 from samtranslator.yaml_helper import yaml_parse
@@ -22,12 +23,17 @@ def folders(root: Path = ROOT) -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/app.py"))
 
 
+def resources(root: Path = ROOT) -> dict[str, Any]:
+    """Return the resources of the template as it is written, by their names."""
+    template = yaml_parse((root / "template.yaml").read_text())  # type: ignore[no-untyped-call]
+    return dict(template["Resources"])
+
+
 def handlers(root: Path = ROOT) -> dict[str, str]:
     """Return the handler of every function of the template by its name there."""
-    template = yaml_parse((root / "template.yaml").read_text())  # type: ignore[no-untyped-call]
     return {
         name: resource["Properties"]["Handler"]
-        for name, resource in template["Resources"].items()
+        for name, resource in resources(root).items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
 
