@@ -14,8 +14,10 @@ from ministack.services import apigateway_v1 as gateway
 from ministack.services import cognito
 from ministack.services.cloudformation import language_extensions, provisioners
 
-# Types that it does not know: written down, and nothing is done.
+# Types that it does not know, and alarms, which it cannot have on expressions: written down, and
+# nothing is done.
 RECORDED = (
+    "AWS::CloudWatch::Alarm",
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::Cognito::ManagedLoginBranding",
@@ -28,7 +30,6 @@ def record(kind: str) -> None:
     """Let stacks have resources of a type, of which nothing is made."""
     provisioners._RESOURCE_HANDLERS[kind] = {
         "create": lambda name, _, stack: (f"{stack}-{name}", {"Arn": f"arn:{stack}-{name}"}),
-        "update": lambda physical_id, _old, _new, _stack: (physical_id, {}),
         "delete": lambda *_: None,
     }
 
@@ -38,17 +39,13 @@ def put_parameters_in() -> None:
     applied = language_extensions.apply
 
     def with_values(template: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
-        def resolve(value: Any) -> Any:
-            if isinstance(value, list):
-                return [resolve(each) for each in value]
-            if not isinstance(value, dict):
-                return value
-            if value.keys() == {"Ref"} and value["Ref"] in parameters:
-                return parameters[value["Ref"]]
-            return {key: resolve(each) for key, each in value.items()}
+        def resolve(value: dict[str, Any]) -> Any:
+            is_parameter = value.keys() == {"Ref"} and value["Ref"] in parameters
+            return parameters[value["Ref"]] if is_parameter else value
 
         processed = applied(template, parameters)
-        return {**processed, "Resources": resolve(processed["Resources"])}
+        resources = json.loads(json.dumps(processed["Resources"]), object_hook=resolve)
+        return {**processed, "Resources": resources}
 
     language_extensions.apply = with_values
 
@@ -68,22 +65,6 @@ def know_the_tags_of_pools() -> None:
     iam_actions.request_tag_context = with_pool
 
 
-def take_alarms_on_expressions() -> None:
-    """Record an alarm on an expression as one on a metric: none ever rings here."""
-    handlers = provisioners._RESOURCE_HANDLERS["AWS::CloudWatch::Alarm"]
-
-    def without(properties: dict[str, Any]) -> dict[str, Any]:
-        metric = {"Namespace": "Expression", "MetricName": "Expression", "Statistic": "Sum"}
-        others = {key: value for key, value in properties.items() if key != "Metrics"}
-        return {**others, **metric, "Period": 60} if "Metrics" in properties else properties
-
-    create, update = handlers["create"], handlers["update"]
-    handlers["create"] = lambda name, properties, stack: create(name, without(properties), stack)
-    handlers["update"] = lambda alarm, old, new, *others: update(
-        alarm, without(old), without(new), *others
-    )
-
-
 def name_the_issuer() -> None:
     """Add `!GetAtt UserPool.ProviderURL`."""
     attributes = provisioners._cognito_user_pool_attributes
@@ -95,29 +76,17 @@ def name_the_issuer() -> None:
     provisioners._cognito_user_pool_attributes = with_url
 
 
-def import_what_the_gateway_answers_itself() -> None:
-    """Take an OpenAPI body's gateway responses, and its mock integrations: the preflights."""
+def take_gateway_responses() -> None:
+    """Take an OpenAPI body's gateway responses."""
     imported = gateway._import_rest_api
 
-    def with_answers(body: dict[str, Any], base: Any = None) -> str:
+    def with_responses(body: dict[str, Any], base: Any = None) -> str:
         api: str = imported(body, base)
         for kind, response in body.get("x-amazon-apigateway-gateway-responses", {}).items():
             gateway._put_gateway_response(api, kind, response)
-        ids = {each["path"]: key for key, each in gateway._resources[api].items()}
-        for path, methods in body["paths"].items():
-            for method, operation in methods.items():
-                mock = operation["x-amazon-apigateway-integration"]
-                if mock["type"] == "mock":
-                    at = (api, ids[path], method.upper())
-                    gateway._put_integration(*at, {**mock, "type": "MOCK"})
-                    for response in mock["responses"].values():
-                        status, headers = response["statusCode"], response["responseParameters"]
-                        allowed = {"responseParameters": dict.fromkeys(headers, False)}
-                        gateway._put_method_response(*at, str(status), allowed)
-                        gateway._put_integration_response(*at, str(status), response)
         return api
 
-    gateway._import_rest_api = with_answers
+    gateway._import_rest_api = with_responses
 
 
 def have_deployments() -> None:
@@ -169,9 +138,8 @@ if __name__ == "__main__":
         record(kind)
     put_parameters_in()
     know_the_tags_of_pools()
-    take_alarms_on_expressions()
     name_the_issuer()
-    import_what_the_gateway_answers_itself()
+    take_gateway_responses()
     have_deployments()
     gateway._resolve_jwks_url = keys_over_tls
     app.main()
