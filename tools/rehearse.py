@@ -13,7 +13,6 @@ import base64
 import json
 import os
 import shutil
-import ssl
 import subprocess
 import sys
 import time
@@ -24,22 +23,19 @@ from socket import AF_INET, SOCK_DGRAM, socket
 from tempfile import mkdtemp
 from threading import Thread
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import boto3
+import requests
 import tomlkit
+from joserfc import jwt
+from joserfc.jwk import OctKey
 
 from tools.build import ARCHITECTURE, ROOT, interpreter
 
-MINISTACK = ("ministack==1.5.33", "aws-sam-translator==1.115.0", "cryptography==50.0.2")
-HOME = ROOT / ".aws-sam/rehearsal"
-CERTIFICATE, KEY, LOG, RESOLV = (
-    ".aws-sam/cert.pem",
-    ".aws-sam/key.pem",
-    ".aws-sam/log",
-    ".aws-sam/dns",
-)
+# In an environment of its own, for its botocore and its Python.
+MINISTACK = ["--from=ministack==1.5.33", "--with=aws-sam-translator==1.115.0,cryptography==50.0.2"]
+CERTIFICATE, KEY = ".aws-sam/cert.pem", ".aws-sam/key.pem"
+LOG, RESOLV = ".aws-sam/log", ".aws-sam/dns"
 REGION = "us-east-1"
 ENDPOINT = "https://127.0.0.1:4566"
 HOSTS = ("", "*.", "*.execute-api.", "dynamodb.", "cognito-idp.")
@@ -68,12 +64,12 @@ def main(what: str) -> None:
     if sys.platform != "linux" or os.geteuid():
         print("skipped: a rehearsal needs Linux, and to be root")
         return
-    python = interpreter("3.13")
-    missing = [name for name in ("unshare", "ip", "openssl", "git") if not shutil.which(name)]
-    if not python or missing:
+    needed = ("unshare", "ip", "openssl", "git", "tar")
+    missing = [name for name in needed if not shutil.which(name)]
+    if missing or not interpreter("3.13"):
         print("skipped: a rehearsal needs", ", ".join(missing) or "Python 3.13")
         return
-    _make_emulator(python)
+    subprocess.run([*_ministack(), "python", "--version"], check=True)  # so that it is here
     project = _copy()
     _make_certificate(project)
     with _step("sam build"):
@@ -246,18 +242,15 @@ class Stack:
         _expect(status == 200 and payment["paymentId"] == payment_id, f"{status} {payment}")
         return "newer" if MARK in headers else "older"
 
-    def _call(self, method: str, path: str, body: object = None) -> tuple[int, Any, Any]:
-        request = Request(  # noqa: S310 - the stack's own URL
+    def _call(self, method: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
+        answer = requests.request(
+            method,
             self.outputs["ApiGatewayInvokeURL"] + path,
-            method=method,
-            data=json.dumps(body).encode() if body else None,
-            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+            json=body,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=30,
         )
-        try:
-            with urlopen(request, timeout=30) as answer:  # noqa: S310
-                return answer.status, answer.headers, json.load(answer)
-        except HTTPError as error:
-            return error.code, error.headers, json.load(error)
+        return answer.status_code, answer.headers, answer.json()
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -313,8 +306,7 @@ class Stack:
 def _assume(role: str, subject: str) -> Any:
     """Take a role with a token as GitHub's; the emulator reads its claims and checks no key."""
     claims = {"iss": f"https://{GITHUB}", "aud": "sts.amazonaws.com", "sub": subject}
-    parts = [json.dumps(part).encode() for part in ({"alg": "none"}, claims)]
-    token = b".".join([*map(base64.urlsafe_b64encode, parts), b""]).decode().replace("=", "")
+    token = jwt.encode({"alg": "HS256"}, claims, OctKey.generate_key())
     return _client("sts").assume_role_with_web_identity(
         RoleArn=role, RoleSessionName="ci", WebIdentityToken=token
     )["Credentials"]
@@ -323,16 +315,10 @@ def _assume(role: str, subject: str) -> Any:
 # --- What it runs on ---
 
 
-def _make_emulator(python: str) -> None:
-    """Make the emulator's environment, once."""
-    HOME.mkdir(parents=True, exist_ok=True)
-    uv = Path(sys.executable).with_name("uv")
-    environment = {**os.environ, "VIRTUAL_ENV": str(HOME / "venv")}
-    if not (HOME / "venv").exists():
-        subprocess.run([uv, "venv", "--quiet", "--python", python, HOME / "venv"], check=True)
-    subprocess.run(
-        [uv, "pip", "install", "--no-config", "--quiet", *MINISTACK], check=True, env=environment
-    )
+def _ministack() -> list[str]:
+    """Return what runs a command beside MiniStack."""
+    uvx = Path(sys.executable).with_name("uvx")
+    return [str(uvx), "--quiet", f"--python={interpreter('3.13')}", *MINISTACK]
 
 
 def _make_certificate(project: Path) -> None:
@@ -347,12 +333,8 @@ def _make_certificate(project: Path) -> None:
 def _copy() -> Path:
     """Return a copy of the project as git sees it, with its .venv and what builds have fetched."""
     project = Path(mkdtemp(prefix="rehearsal-"))
-    list_files = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
-    listed = subprocess.run(list_files, cwd=ROOT, check=True, capture_output=True, text=True)
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, project / name)
+    files = "git ls-files -co --exclude-standard -x .venv -z | tar -c --null -T - | tar -x -C"
+    subprocess.run(["sh", "-c", f"{files} {project}"], cwd=ROOT, check=True)  # noqa: S607
     (project / ".venv").symlink_to((ROOT / ".venv").resolve())
     (ROOT / ".aws-sam/site").mkdir(parents=True, exist_ok=True)
     (project / ".aws-sam").mkdir()
@@ -408,14 +390,14 @@ def _start_emulator(project: Path) -> None:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
-    kept = os.environ.keys() - {"AWS_ENDPOINT_URL"}
+    kept = os.environ.keys() - {"AWS_ENDPOINT_URL", "XDG_CACHE_HOME"}
     environment = {**{name: os.environ[name] for name in kept}, **settings}
-    command = [HOME / "venv/bin/python", ROOT / "tools/emulator.py"]
+    command = [*_ministack(), "--offline", "python", str(ROOT / "tools/emulator.py")]
     with (project / LOG).open("w") as log:
         emulator = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    trusted = ssl.create_default_context(cafile=str(project / CERTIFICATE))
     while emulator.poll() is None:
-        with suppress(URLError), urlopen(f"{ENDPOINT}/_ministack/health", context=trusted):  # noqa: S310
+        with suppress(requests.ConnectionError):
+            requests.get(f"{ENDPOINT}/_ministack/health", timeout=30)
             return
         time.sleep(0.2)
     raise RehearsalError(f"the emulator ended: {(project / LOG).read_text()[-2000:]}")
