@@ -22,13 +22,13 @@ _BIN = Path(sys.executable).parent
 
 
 class Function(NamedTuple):
-    """A built function. Without a sample event only its start can be measured."""
+    """A built function."""
 
     name: str  # of its folder, or a peer's in peers/template.yaml
     task: Path
     handler: str
     variables: Mapping[str, str]
-    event: Path | None = None
+    event: Path = Path("-")
     is_python: bool = True  # else it is of Node
 
     def command(self, calls: int) -> list[str]:
@@ -118,9 +118,8 @@ def _build(template: Path, target: Path) -> Iterator[Function]:
         yield Function(name, built.code, built.handler, built.environment, is_python=is_python)
 
 
-def _event(folder: str) -> Path | None:
-    samples = [ROOT / f"events/{folder}/default.json", ROOT / f"events/{folder}.json"]
-    return next(filter(Path.exists, samples), None)
+def _event(folder: str) -> Path:
+    return ROOT / f"events/{folder}/default.json"
 
 
 def _run(*command: str) -> None:

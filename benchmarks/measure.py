@@ -24,11 +24,14 @@ ROUNDS = 15
 def count(function: Function, store: StandIn) -> dict[str, int]:
     """Count what a cold call and a warm one take: instructions, and calls to DynamoDB.
 
-    Of a function without a sample event, or that refuses it, only the start is counted.
+    Of a function that refuses its sample event only the start is counted.
     """
     print(f"counting {function.name}", file=sys.stderr, flush=True)
     before = store.asked
-    if not _works(function, store):
+    report = _report(function, 1, store)
+    if not _is_good(report):
+        refusal = f"{function.name} answers {function.event} with {report['answer']}"
+        print(f"NOT CALLED: {refusal}", file=sys.stderr)
         return {"start": _count(function, 0, store) - _nothing(store)}
     calls = store.asked - before
     if not function.is_python:
@@ -63,18 +66,6 @@ def time(functions: list[Function], store: StandIn) -> dict[str, dict[str, Any]]
             "megabytes": max(report["megabytes"] for report in reports),
         }
     return found
-
-
-def _works(function: Function, store: StandIn) -> bool:
-    if function.event is None:
-        print(f"NOT CALLED: {function.name} has no sample event", file=sys.stderr)
-        return False
-    report = _report(function, 1, store)
-    if _is_good(report):
-        return True
-    refusal = report["answer"]
-    print(f"NOT CALLED: {function.name} answers {function.event} with {refusal}", file=sys.stderr)
-    return False
 
 
 def _is_good(report: dict[str, Any]) -> bool:
