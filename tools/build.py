@@ -25,6 +25,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import Distribution, distributions
+from importlib.util import find_spec
 from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,8 +208,7 @@ def _compile_models(folder: str, artifacts: Path) -> None:
     if not (artifacts / folder / "request.py").exists():
         return
     environment = dict(os.environ)
-    ask = [sys.executable, "-c", "import pydantic"]
-    if subprocess.run(ask, capture_output=True, check=False).returncode:  # it is not of .venv
+    if not find_spec("pydantic"):  # this Python is not of .venv
         here = Target("{}.{}".format(*sys.version_info), platform.machine())
         environment["PYTHONPATH"] = str(_site(here))
     command = [sys.executable, "-m", "tools.models", folder]

@@ -28,6 +28,7 @@ from tools.build import ROOT
 from tools.models import models
 
 PROBLEM_JSON = "application/problem+json"
+RESOURCE_SERVER = "AWS::Cognito::UserPoolResourceServer"
 TRACE_ID = "UkD1kF9kFiAEv2w="
 NO_SUCH_ROUTE = {"MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"}  # no answer of a route
 OF_EVERY_CALL = (
@@ -178,8 +179,7 @@ class _Bare(GenerateJsonSchema):
 
 def _scopes(template: Template) -> dict[str, str]:
     return {
-        f"{resource['Properties']['Identifier']}/{scope['ScopeName']}": scope["ScopeDescription"]
-        for resource in template.translated["Resources"].values()
-        if resource["Type"] == "AWS::Cognito::UserPoolResourceServer"
-        for scope in resource["Properties"]["Scopes"]
+        f"{server['Identifier']}/{scope['ScopeName']}": scope["ScopeDescription"]
+        for server in template.resources(RESOURCE_SERVER, "Identifier Scopes").values()
+        for scope in server["Scopes"]
     }
