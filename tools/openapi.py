@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import WithDefaultSchema
 
 from local import LocalError
@@ -156,15 +156,12 @@ def _requests(folder: str) -> dict[str, Any]:
     """Return the schema of each model in the function's request.py, and of what it is made of."""
     if not (ROOT / folder / "request.py").is_file():
         return {}
-    found: dict[str, Any] = {}
-    for model in models(import_module(f"{folder}.request")):
-        schema = model.model_json_schema(
-            ref_template="#/components/schemas/{model}", schema_generator=_Bare
-        )
-        parts = schema.pop("$defs", {}).items()
-        found |= {part: its for part, its in parts if its}  # empty: the frame has it
-        found[model.__name__] = schema
-    return found
+    _, schema = models_json_schema(
+        [(model, "validation") for model in models(import_module(f"{folder}.request"))],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Bare,
+    )
+    return {name: its for name, its in schema["$defs"].items() if its}  # empty: the frame has it
 
 
 class _Bare(GenerateJsonSchema):
