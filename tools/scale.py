@@ -28,6 +28,33 @@ ABANDONED = 0.2  # so many are abandoned for each that is paid
 PAGE_SECONDS = 24 * 3600
 
 KEY_WRITES = 1000  # a second, of one key of an index
+LOOK_SECONDS = GATEWAY_SECONDS + BILLED_MS / 1000
+LIST = "a list, if all payments have one owner"
+
+# What each part gives in a second, and what that is.
+LIMITS = {
+    "Stripe": (100, "an account's, live; 25 in a sandbox"),
+    "the stage": (100, "`RequestsPerSecond`"),
+    "API Gateway": (10_000, "an account's in a Region; 2,500 in some"),
+    "Lambda": (1_000, "environments of an account, 10 in a new one"),
+    "the schedule": (WORKERS / LOOK_SECONDS, f"{WORKERS} at a time, {LOOK_SECONDS:.2f} s each"),
+    "the table": (40_000, "a table's; a new one begins at 4,000"),
+    LIST: (KEY_WRITES * LIST_SHARDS, f"{LIST_SHARDS} keys"),
+    "what is due": (KEY_WRITES * DUE_SHARDS, f"{DUE_SHARDS} keys"),
+    "EventBridge": (10_000, "calls in us-east-1, fewer elsewhere; a call takes up to ten events"),
+}
+# What to do there.
+THEN = {
+    "Stripe": "ask Stripe for more; subscribe to fewer events",
+    "the stage": "the parameter",
+    "API Gateway": "a higher quota, then cells: several accounts, users spread by `sub`",
+    "Lambda": "a higher quota. Nearly all of it is waiting for the gateway",
+    "the schedule": "more `Schedule` events: of two runs that find a payment, one takes it up",
+    "the table": "a higher quota; warm throughput before the day",
+    LIST: "`LIST_SHARDS`",
+    "what is due": "`DUE_SHARDS`",
+    "EventBridge": "a higher quota",
+}
 
 
 class Part(NamedTuple):
@@ -60,73 +87,17 @@ def parts() -> list[Part]:
     calls = API_CALLS + WEBHOOKS + ABANDONED * ABANDONED_CALLS
     requests = GATEWAY_REQUESTS + ABANDONED  # without those of the schedule
     busy = calls * BILLED_MS / 1000 + requests * GATEWAY_SECONDS
-    look = GATEWAY_SECONDS + BILLED_MS / 1000
     units = {name: UNITS[name] + ABANDONED * more for name, more in ABANDONED_UNITS.items()}
-    found = [
-        Part(
-            "Stripe",
-            requests + ABANDONED * looks(),
-            "requests",
-            100,
-            "an account's, live; 25 in a sandbox",
-            "ask Stripe for more; subscribe to fewer events",
-        ),
-        Part("the stage", calls, "calls", 100, "`RequestsPerSecond`", "the parameter"),
-        Part(
-            "API Gateway",
-            calls,
-            "calls",
-            10_000,
-            "an account's in a Region; 2,500 in some",
-            "a higher quota, then cells: several accounts, users spread by `sub`",
-        ),
-        Part(
-            "Lambda",
-            busy,
-            "seconds",
-            1_000,
-            "environments of an account, 10 in a new one",
-            "a higher quota. Nearly all of it is waiting for the gateway",
-        ),
-        Part(
-            "the schedule",
-            ABANDONED * looks(),
-            "looks",
-            WORKERS / look,
-            f"{WORKERS} at a time, {look:.2f} s each",
-            "more `Schedule` events: of two runs that find a payment, one takes it up",
-        ),
-        Part(
-            "the table",
-            units["table write"],
-            "write units",
-            40_000,
-            "a table's; a new one begins at 4,000",
-            "a higher quota; warm throughput before the day",
-        ),
-        Part(
-            "a list, if all payments have one owner",
-            units["list write"],
-            "write units",
-            KEY_WRITES * LIST_SHARDS,
-            f"{LIST_SHARDS} keys",
-            "`LIST_SHARDS`",
-        ),
-        Part(
-            "what is due",
-            units["due write"],
-            "write units",
-            KEY_WRITES * DUE_SHARDS,
-            f"{DUE_SHARDS} keys",
-            "`DUE_SHARDS`",
-        ),
-        Part(
-            "EventBridge",
-            EVENTS + ABANDONED * ABANDONED_EVENTS,
-            "events",
-            10_000,
-            "calls in us-east-1, fewer elsewhere; a call takes up to ten events",
-            "a higher quota",
-        ),
-    ]
+    takes = {
+        "Stripe": (requests + ABANDONED * looks(), "requests"),
+        "the stage": (calls, "calls"),
+        "API Gateway": (calls, "calls"),
+        "Lambda": (busy, "seconds"),
+        "the schedule": (ABANDONED * looks(), "looks"),
+        "the table": (units["table write"], "write units"),
+        LIST: (units["list write"], "write units"),
+        "what is due": (units["due write"], "write units"),
+        "EventBridge": (EVENTS + ABANDONED * ABANDONED_EVENTS, "events"),
+    }
+    found = [Part(name, *takes[name], *LIMITS[name], THEN[name]) for name in takes]
     return sorted(found, key=lambda part: part.reached_at)
