@@ -42,6 +42,7 @@ HOSTS = ("", "*.", "*.execute-api.", "dynamodb.", "cognito-idp.")
 GITHUB = "token.actions.githubusercontent.com"
 SUBJECT = "repo:octo-org@123456/octo-repo@456789"
 APPLICATION, CHECK = "ServerlessDeploymentApplication", "CheckReleaseFunction"
+READS = ".aws-sam/build/GetPaymentFunction"
 MARK = "Release"  # a header of the newer build's answers
 
 # What a rehearsal has to catch: in the built template, this in the place of that.
@@ -210,47 +211,38 @@ class Stack:
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def build_another(self) -> Path:
-        """Build another GET /payment; return the build that was there."""
-        build, older = self.project / ".aws-sam/build", self.project / ".aws-sam/older"
-        shutil.copytree(build, older)
-        source, folder = self.project / "get_payment/app.py", build / "GetPaymentFunction"
-        marked = source.read_text().replace(
-            "request.caller)\n", f'request.caller, headers={{"{MARK}": "2"}})\n'
-        )
-        source.write_text(marked)
-        shutil.rmtree(folder)
-        folder.mkdir()
-        _run(self.project, "make", "build-GetPaymentFunction", f"ARTIFACTS_DIR={folder}")
+        """Build another GET /payment; return its package that was there."""
+        source, package = self.project / "get_payment/app.py", self.project / READS
+        older = package.rename(self.project / ".aws-sam/older")
+        package.mkdir()
+        marked = f'request.caller, headers={{"{MARK}": "2"}})\n'
+        source.write_text(source.read_text().replace("request.caller)\n", marked))
+        _run(self.project, "make", f"build-{package.name}", f"ARTIFACTS_DIR={package}")
         return older
 
     def put_back(self, older: Path) -> None:
-        """Put a build that was there in the place of the newer one."""
-        shutil.rmtree(self.project / ".aws-sam/build")
-        older.rename(self.project / ".aws-sam/build")
+        """Put a package that was there in the place of the newer one."""
+        shutil.rmtree(self.project / READS)
+        older.rename(self.project / READS)
 
     def create(self, gateway: str, status: int = 201) -> str:
         """Create a payment with a gateway; return its id."""
         body = {"amount": 1, "currency": "EUR", "gateway": gateway}
         body["returnUrl"] = "https://shop.example/back"
-        answered, _, payment = self._call("POST", "/payment", body)
-        _expect(answered == status, f"{gateway}: {answered} {payment}")
-        return str(payment.get("paymentId"))
+        answer = self._call("POST", json=body)
+        _expect(answer.status_code == status, f"{gateway}: {answer.text}")
+        return str(answer.json().get("paymentId"))
 
     def read(self, payment_id: str) -> str:
         """Read a payment; return which build answers."""
-        status, headers, payment = self._call("GET", f"/payment?paymentId={payment_id}")
-        _expect(status == 200 and payment["paymentId"] == payment_id, f"{status} {payment}")
-        return "newer" if MARK in headers else "older"
+        answer = self._call("GET", params={"paymentId": payment_id})
+        _expect(answer.ok and answer.json()["paymentId"] == payment_id, answer.text)
+        return "newer" if MARK in answer.headers else "older"
 
-    def _call(self, method: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
-        answer = requests.request(
-            method,
-            self.outputs["ApiGatewayInvokeURL"] + path,
-            json=body,
-            headers={"Authorization": f"Bearer {self._token}"},
-            timeout=30,
-        )
-        return answer.status_code, answer.headers, answer.json()
+    def _call(self, method: str, **sent: Any) -> requests.Response:
+        url = f"{self.outputs['ApiGatewayInvokeURL']}/payment"
+        token = {"Authorization": f"Bearer {self._token}"}
+        return requests.request(method, url, headers=token, timeout=30, **sent)
 
     @property
     def outputs(self) -> dict[str, str]:
