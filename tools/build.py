@@ -67,17 +67,16 @@ LEFT_OUT = re.compile(
 class Target(NamedTuple):
     """What a package has to run on."""
 
-    python: str
-    """The minor version, such as 3.13."""
-    machine: str
-    """As Python names the processor: aarch64 or x86_64."""
+    python: str  # the minor version, such as 3.13
+    machine: str  # as Python names the processor: aarch64 or x86_64
 
 
 def main(function: str, artifacts: Path) -> None:
     """Fill `artifacts` with the package of the template's `function`."""
     target = _target(function, artifacts)
     folder = folder_of(function)
-    _say(f"{function}: {folder}/ for Python {target.python} on {target.machine}")
+    # To stdout: SAM shows a makefile's stderr only where the build fails.
+    print(f"{function}: {folder}/ for Python {target.python} on {target.machine}", flush=True)
     for name in (folder, "shared"):
         shutil.copytree(ROOT / name, artifacts / name, ignore=NOT_SHIPPED)
     site = _site(target)
@@ -249,9 +248,10 @@ def _compile(target: Target, artifacts: Path) -> None:
     """
     python = interpreter(target.python)
     if python is None:
-        _say(
+        print(
             f"WARNING: no Python {target.python} found, so the package ships no bytecode and a cold"
-            f" start takes over twice as long. Put python{target.python} on PATH and build again."
+            f" start takes over twice as long. Put python{target.python} on PATH and build again.",
+            flush=True,
         )
         return
     command = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
@@ -274,11 +274,6 @@ def interpreter(version: str) -> str | None:
         ):
             return candidate
     return None
-
-
-def _say(text: str) -> None:
-    """Tell whoever builds: SAM shows a makefile's stderr only where the build fails."""
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

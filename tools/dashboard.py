@@ -51,10 +51,8 @@ def _drawn(widget: dict[str, Any]) -> Iterator[str]:
         yield f'<text class="head" x="{x}" y="{y + 13}">{text}</text>'
         return
     yield f'<rect class="box" x="{x}" y="{y}" width="{width}" height="{height}" rx="4"/>'
-    titles, shown = (
-        wrap(said["title"], width // 7),
-        shorten(_shown(said), width // 6, placeholder=" …"),
-    )
+    titles = wrap(said["title"], width // 7)
+    shown = shorten(_shown(said), width // 6, placeholder=" …")
     for number, text in enumerate(titles):
         yield f'<text x="{x + 8}" y="{y + 16 + 14 * number}">{escape(text)}</text>'
     yield f'<text class="what" x="{x + 8}" y="{y + height - 6}">{escape(shown)}</text>'
