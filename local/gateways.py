@@ -2,8 +2,7 @@
 
 import json
 import os
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from local import LocalError, aws, loopback, seen
 from local.kept import kept
 from local.paypal import PayPal
 from local.stack import Function
+from local.standin import Json, StandIn
 from local.stripe import StripeStandIn
 from local.template import STACK
 from local.trouble import Troubled
@@ -45,57 +45,47 @@ def serve(stack: ExitStack, port: int, api_url: str, aws_url: str, folder: Path)
     """
     ssm = aws.client("ssm", aws_url)
     lines = []
-    for gateway, keys, line in (
-        _stripe(stack, port + 2, api_url, folder),
-        _paypal(stack, port + 3, api_url, folder),
+    for at, app, real, title in (
+        (port + 2, StripeStandIn(), _stripe(), "Stripe: its test mode"),
+        (port + 3, PayPal(), _paypal(), "PayPal: its sandbox"),
     ):
+        keys = real or _stand_in(stack, app, at, api_url, folder)
         ssm.put_parameter(
-            Name=f"/{STACK}/gateways/{gateway}",
+            Name=f"/{STACK}/gateways/{app.name}",
             Value=json.dumps(keys),
             Type="SecureString",
             Overwrite=True,
         )
-        lines.append(line)
+        lines.append(title if real else f"{app.title}: {app.url}, a stand-in")
     return lines
 
 
-def _stripe(
-    stack: ExitStack, port: int, api_url: str, folder: Path
-) -> tuple[str, Mapping[str, object], str]:
-    real = _real("STRIPE_KEY", "STRIPE_WEBHOOK_SECRET")
-    if real:
-        key, secret = real
-        if "_live_" in key:
-            raise LocalError("STRIPE_KEY is of live payments: the laptop takes a test key alone")
-        return "stripe", {"secretKey": key, "webhookSecrets": [secret]}, "Stripe: its test mode"
-    server = loopback.listen(loopback.free(port))
-    url = f"http://{loopback.HOST}:{server.getsockname()[1]}"
-    key, secret = f"sk_test_{secrets.token_hex(16)}", f"whsec_{secrets.token_hex(16)}"
-    app = StripeStandIn(url, key, secret, f"{api_url}/webhook/stripe")
+def _stand_in(stack: ExitStack, app: StandIn, port: int, api_url: str, folder: Path) -> Json:
+    """Serve a stand-in; return its keys."""
+    app.webhook_url = f"{api_url}/webhook/{app.name}"
     app.later_seconds = LATER_SECONDS
-    stack.enter_context(kept(app, folder / "stripe"))
-    watched = seen.watched(folder, "stripe", Troubled(app))
-    stack.enter_context(loopback.serving(watched, server))
-    keys = {"secretKey": app.secret_key, "webhookSecrets": [app.webhook_secret], "url": url}
-    return "stripe", keys, f"Stripe: {url}, a stand-in"
-
-
-def _paypal(
-    stack: ExitStack, port: int, api_url: str, folder: Path
-) -> tuple[str, Mapping[str, object], str]:
-    real = _real("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID")
-    if real:
-        client_id, secret, webhook = real
-        test = {"clientId": client_id, "clientSecret": secret, "url": PAYPAL_SANDBOX}
-        return "paypal", {**test, "webhookIds": [webhook]}, "PayPal: its sandbox"
-    app = PayPal(webhook_url=f"{api_url}/webhook/paypal")
-    app.later_seconds = app.late_seconds = LATER_SECONDS
-    stack.enter_context(kept(app, folder / "paypal"))
-    watched = seen.watched(folder, "paypal", Troubled(app))
+    stack.enter_context(kept(app, folder / app.name))
+    watched = seen.watched(folder, app.name, Troubled(app))
     app.url = stack.enter_context(loopback.serving(watched, loopback.listen(loopback.free(port))))
-    own = {"clientId": app.client_id, "clientSecret": app.client_secret}
-    keys = {**own, "webhookIds": [app.webhook_id], "url": app.url}
-    return "paypal", keys, f"PayPal: {app.url}, a stand-in"
+    for each in (app.finish, app.deliver):  # what was under way when it was ended
+        app.later(each)
+    return app.keys
+
+
+def _stripe() -> Json:
+    """Return the keys of a test account; none: there is none."""
+    found = _real("STRIPE_KEY", "STRIPE_WEBHOOK_SECRET")
+    if found and "_live_" in found[0]:
+        raise LocalError("STRIPE_KEY is of live payments: the laptop takes a test key alone")
+    return {"secretKey": found[0], "webhookSecrets": found[1:]} if found else {}
+
+
+def _paypal() -> Json:
+    """Return the keys of a sandbox; none: there is none."""
+    found = _real("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID")
+    names = ("clientId", "clientSecret")
+    keys = {**dict(zip(names, found, strict=False)), "webhookIds": found[2:], "url": PAYPAL_SANDBOX}
+    return keys if found else {}
 
 
 def _real(*names: str) -> list[str]:

@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+
+from local.standin import StandIn
 
 
 @contextmanager
-def kept(standin: Any, file: Path) -> Iterator[None]:
-    """Bring back what a file remembers, and keep it up to date as long as the context.
-
-    That is what the attributes named in the stand-in's KEPT are while nobody holds its lock.
-    """
+def kept(standin: StandIn, file: Path) -> Iterator[None]:
+    """Bring back what a file remembers, and keep it up to date as long as the context."""
     if file.exists():
         # Nobody but this laptop's user writes there.
         vars(standin).update(pickle.loads(file.read_bytes()))  # noqa: S301

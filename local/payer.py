@@ -10,9 +10,8 @@ _STYLE = (
 )
 
 
-def page(gateway: str, amount: str, told: list[str], outcomes: Mapping[str, str]) -> str:
+def page(gateway: str, amount: str, told: str, outcomes: Mapping[str, str]) -> str:
     """Return the page as HTML: a button for each outcome; the form's field is `outcome`."""
-    words = "".join(f"<p>{escape(each)}</p>" for each in told if each)
     buttons = "".join(
         f'<button name="outcome" value="{outcome}">{escape(label)}</button>'
         for outcome, label in outcomes.items()
@@ -22,5 +21,5 @@ def page(gateway: str, amount: str, told: list[str], outcomes: Mapping[str, str]
         '<meta name="viewport" content="width=device-width"><title>Pay</title>'
         '<link rel="icon" href="data:,">'
         f"<style>{_STYLE}</style><p>A stand-in for {gateway}. No card, no money.</p>"
-        f'<h1>{escape(amount)}</h1>{words}<form method="post">{buttons}</form></html>'
+        f'<h1>{escape(amount)}</h1><p>{escape(told)}</p><form method="post">{buttons}</form></html>'
     )

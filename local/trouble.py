@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from io import BytesIO
 from itertools import count
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from werkzeug import Request, Response
 
 from local.refusal import RefusedError
+from local.standin import StandIn
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -33,7 +34,7 @@ class Trouble(NamedTuple):
 
     Attributes:
         says: what happens, for people.
-        settings: attributes of the stand-ins for as long as they answer; each takes what it has.
+        settings: attributes of the stand-in for as long as it answers.
         answer: to the first requests of an operation: a status, which says that nothing is done;
             AWAY: none, and nothing is done; SLOW: it is done, and answered late; LOST: it is done,
             and not answered.
@@ -48,11 +49,11 @@ class Trouble(NamedTuple):
 
 def _declined(code: str, issue: str) -> Trouble:
     says = f"paying and capturing are declined: `{code}` at Stripe, `{issue}` at PayPal"
-    return Trouble(says, {"decline": code, "decline_issue": issue})
+    return Trouble(says, {"decline": {"stripe": code, "paypal": issue}})
 
 
 def _refund(says: str, kind: str) -> Trouble:
-    return Trouble(f"a refund {says}", {"refunds": kind, "refund_outcome": kind.upper()})
+    return Trouble(f"a refund {says}", {"refunds": kind})
 
 
 def _webhooks(says: str, kind: str) -> Trouble:
@@ -78,18 +79,6 @@ AMOUNTS: Mapping[int, Trouble] = {
     66599: Trouble("the gateway is away for good", answer=AWAY, tries=inf),
 }
 _NONE = Trouble("")
-
-
-class StandIn(Protocol):
-    """A gateway's stand-in (WSGI), whose answers wait for its lock."""
-
-    _lock: Any
-
-    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse", /) -> Iterable[bytes]:
-        """Answer a request."""
-
-    def whole_units(self, request: Request) -> int:
-        """Return the whole units of the amount that a request is about; 0: none."""
 
 
 class Troubled:
@@ -133,9 +122,9 @@ class Troubled:
 
 @contextmanager
 def _set(standin: StandIn, settings: Mapping[str, Any]) -> Iterator[None]:
-    """Set those attributes that a stand-in has, as long as the context."""
-    before = {name: getattr(standin, name) for name in settings if hasattr(standin, name)}
-    vars(standin).update({name: settings[name] for name in before})
+    """Set attributes of a stand-in as long as the context."""
+    before = {name: getattr(standin, name) for name in settings}
+    vars(standin).update(settings)
     try:
         yield
     finally:

@@ -6,7 +6,6 @@ through the crowds, the kills and the model of tests/reliability.
 
 import http.client
 import json
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -268,19 +267,14 @@ class StripeAccount(StandIn):
         scale = stripe_adapter._scale(payment)
         sums: Counter[str] = Counter()
         moves: Counter[tuple[str, str | None]] = Counter()
-        own = {
-            session["payment_intent"]
-            for session in self.app._sessions.values()
-            if session["client_reference_id"] == payment.payment_id
-        }
         for move in self.app.ledger:
-            if move.payment_intent not in own:
+            if move.payment_id != payment.payment_id:
                 continue
             kind, sign = {"refund failed": ("refund", -1), "dispute": ("refund", 1)}.get(
                 move.kind, (move.kind, 1)
             )
             sums[kind] += sign * move.amount
-            moves[move.kind, move.key] += 1
+            moves[move.kind, move.by] += 1
         exact = {kind: stripe_adapter._shifted(amount, -scale) for kind, amount in sums.items()}
         assert {k: stripe_adapter._shifted(v, scale) for k, v in exact.items()} == dict(sums)
         return Books(Counter(exact), moves)
@@ -309,7 +303,7 @@ class StripeAccount(StandIn):
 
     def fail_refunds(self, payment: Payment) -> None:
         intent = (payment.references or {})["paymentIntent"]
-        for refund in list(self.app._refunds.values()):
+        for refund in list(self.app.objects["refund"].values()):
             is_ours = bool(refund["metadata"])  # else: by hand, or what a capture in part released
             if is_ours and (refund["payment_intent"], refund["status"]) == (intent, "succeeded"):
                 self.app.fail_refund(refund["id"])
@@ -319,7 +313,7 @@ class StripeAccount(StandIn):
         self.app.refunds = next((kinds[each] for each in outcomes if each in kinds), "succeeded")
 
     def put_on(self, seconds: float) -> None:
-        self.app.ahead = seconds
+        self.app.seconds_ahead = seconds
 
     def finish(self) -> None:
         self.app.finish()
@@ -328,12 +322,10 @@ class StripeAccount(StandIn):
         self.app.forget_keys()
 
     def _serve(self, stack: ExitStack) -> str:
-        server = listen(0)
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        key, secret = f"sk_test_{secrets.token_hex(16)}", f"whsec_{secrets.token_hex(16)}"
-        self.app = StripeStandIn(url, key, secret)
-        self.keys = {"secretKey": key, "webhookSecrets": [secret]}
-        return stack.enter_context(serving(self.app, server))
+        self.app = StripeStandIn()
+        self.app.url = stack.enter_context(serving(self.app, listen(0)))
+        self.keys = self.app.keys
+        return self.app.url
 
     def _forget_client(self) -> None:
         stripe_adapter._client_for.cache_clear()
@@ -358,7 +350,7 @@ class PayPalAccount(StandIn):
 
     def pay(self, payment: Payment, outcome: str = "pay") -> str | None:
         with suppress(KeyError):  # paid, or forgotten there
-            return self.app.act((payment.references or {})["order"], outcome)
+            return self.app.pay((payment.references or {})["order"], outcome)
         return None
 
     def books(self, payment: Payment) -> Books:
@@ -372,8 +364,7 @@ class PayPalAccount(StandIn):
             minor = move.amount.scaleb(payment.decimals)
             assert minor % 1 == 0
             sums[kind] += sign * int(minor)
-            by_nobody = move.by in ("PayPal", "by hand")
-            moves[move.kind, None if by_nobody else move.by] += 1
+            moves[move.kind, move.by] += 1
         return Books(sums, moves)
 
     def events(self) -> list[Event]:
@@ -403,13 +394,13 @@ class PayPalAccount(StandIn):
 
     def turn_out(self, outcomes: Sequence[Outcome]) -> None:
         kinds = {
-            Outcome.WORKING: ("PENDING", "PENDING"),
-            Outcome.PENDING: ("PENDING", "PENDING"),
-            Outcome.FAILING: ("DECLINED", "FAILING"),
+            Outcome.WORKING: ("PENDING", "pending"),
+            Outcome.PENDING: ("PENDING", "pending"),
+            Outcome.FAILING: ("DECLINED", "failing"),
         }
         found = (kinds[each] for each in outcomes if each in kinds)
-        usual = ("COMPLETED", "COMPLETED")
-        self.app.capture_outcome, self.app.refund_outcome = next(found, usual)
+        usual = ("COMPLETED", "succeeded")
+        self.app.capture_outcome, self.app.refunds = next(found, usual)
 
     def put_on(self, seconds: float) -> None:
         self.app.seconds_ahead = seconds
@@ -418,7 +409,7 @@ class PayPalAccount(StandIn):
         self.app.finish()
 
     def forget(self) -> None:
-        self.app.forget()
+        self.app.forget_keys()
 
     def lose_tokens(self) -> None:
         self.app.revoke_tokens()
@@ -427,11 +418,7 @@ class PayPalAccount(StandIn):
         self.app = PayPal()
         self.app.blocks_duplicates = False  # the request ids alone must do
         self.app.url = stack.enter_context(serving(self.app, listen(0)))
-        self.keys = {
-            "clientId": self.app.client_id,
-            "clientSecret": self.app.client_secret,
-            "webhookIds": [self.app.webhook_id],
-        }
+        self.keys = self.app.keys
         return self.app.url
 
     def _forget_client(self) -> None:

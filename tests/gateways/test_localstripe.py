@@ -64,8 +64,9 @@ def localstripe() -> Iterator[str]:
 class Desk(StripeStandIn):
     """Stripe's Checkout, by our stand-in; the money behind it is localstripe's."""
 
-    def __init__(self, localstripe: str, *about: Any) -> None:
-        super().__init__(*about)
+    def __init__(self, localstripe: str, secret_key: str) -> None:
+        super().__init__()
+        self.secret_key = secret_key
         self._money = urlsplit(localstripe).netloc
         self._captures: dict[str, int] = {}
         self.client = package.StripeClient(self.secret_key, base_addresses={"api": localstripe})
@@ -85,9 +86,9 @@ class Desk(StripeStandIn):
             self._captures[request.path.split("/")[-2]] = int(asked["amount_to_capture"][0])
         return response(environ, start)
 
-    def pay(self, session_id: str, outcome: str = "pay") -> str:
+    def pay(self, name: str, outcome: str = "pay") -> str:
         """Let the payer pay by a card of localstripe's, or one that it declines."""
-        session = self._sessions[session_id]
+        session = self.objects["checkout.session"][name]
         if outcome == "abandon" or session["status"] != "open":
             return str(session["cancel_url"])
         number = "4242424242424242" if outcome == "pay" else "4000000000000341"
@@ -136,14 +137,13 @@ class LocalStripeAccount(StripeAccount):
         self.told: queue.Queue[Event] = queue.Queue()
 
     def _serve(self, stack: ExitStack) -> str:
-        server = listen(0)
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
         self.keys = {"secretKey": "sk_test_localstripe", "webhookSecrets": ["whsec_localstripe"]}
-        self.app = Desk(self._url, url, self.keys["secretKey"], self.keys["webhookSecrets"][0])
+        self.app = Desk(self._url, self.keys["secretKey"])
         ear = stack.enter_context(serving(self._hear, listen(0)))
         told = f"url={ear}&secret={self.keys['webhookSecrets'][0]}".encode()
         urlopen(UrlRequest(f"{self._url}/_config/webhooks/us", told)).close()
-        return stack.enter_context(serving(self.app, server))
+        self.app.url = stack.enter_context(serving(self.app, listen(0)))
+        return self.app.url
 
     def _hear(self, environ: Any, start: Any) -> Any:
         request = Request(environ)
@@ -152,7 +152,9 @@ class LocalStripeAccount(StripeAccount):
 
     def books(self, payment: Any) -> Books:
         """Return what localstripe's own lists say."""
-        intent_id = self.app._sessions[payment.references["session"]]["payment_intent"]
+        intent_id = self.app.objects["checkout.session"][payment.references["session"]][
+            "payment_intent"
+        ]
         if intent_id is None:
             return Books({"capture": 0, "refund": 0}, {})
         intent = self.app.intent(intent_id)

@@ -22,7 +22,8 @@ from werkzeug import Request
 from werkzeug import Response as Page
 
 from local.loopback import listen, serving
-from local.paypal import Event, PayPal
+from local.paypal import PayPal
+from local.standin import Event
 from paypal_webhook.app import handler as paypal_webhook
 from settle_payments.app import handler as settle_payments
 from shared.errors import GatewayKeysRefused, GatewayUnavailable
@@ -36,6 +37,7 @@ from shared.time_left import give
 from shared.wiring import operations
 from tests.conftest import Client, Context, Response, call, forget, proxy_event
 from tests.gateways import paypal_judge
+from tests.gateways.recorded import Recorded
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
 from tests.reliability.worker import shifted
 
@@ -53,16 +55,12 @@ class Shop:
         seconds_ahead: how far all clocks are ahead.
     """
 
-    def __init__(self, paypal: PayPal, alice: Client, office: Client) -> None:
+    def __init__(self, paypal: PayPal, recorded: Recorded, alice: Client, office: Client) -> None:
         self.paypal = paypal
+        self.exchanges = recorded.exchanges
         self.alice = alice
         self.office = office
-        self.keys: dict[str, Any] = {
-            "clientId": paypal.client_id,
-            "clientSecret": paypal.client_secret,
-            "webhookIds": [paypal.webhook_id],
-            "url": paypal.url,
-        }
+        self.keys = paypal.keys
         self.fresh_keys: dict[str, Any] | None = None
         self.made_ids: list[str] = []
 
@@ -93,7 +91,7 @@ class Shop:
 
     def act(self, payment_id: str, outcome: str = "pay") -> str:
         """Let the payer act on PayPal's page; return where their browser goes."""
-        return self.paypal.act(self.paypal.order_of(payment_id).id, outcome)
+        return self.paypal.pay(self.paypal.order_of(payment_id).id, outcome)
 
     def approved(self, **fields: Any) -> str:
         payment_id = self.started(**fields)
@@ -134,7 +132,7 @@ class Shop:
 
     def asked(self, ending: str) -> int:
         """Return how many requests of a kind PayPal got."""
-        posts = [each for each in self.paypal.exchanges if each.method == "POST"]
+        posts = [each for each in self.exchanges if each.method == "POST"]
         return sum(each.path.endswith(ending) for each in posts)
 
     def moved(self, payment_id: str) -> Counter[str]:
@@ -174,9 +172,10 @@ def paypal_shop(
 ) -> Iterator[Shop]:
     """Return a shop whose functions reach a stand-in of PayPal; judge all that they said."""
     paypal = PayPal()
-    with serving(paypal, listen(0)) as url:
+    recorded = Recorded(paypal)
+    with serving(recorded, listen(0)) as url:
         paypal.url = url
-        shop = Shop(paypal, alice, office)
+        shop = Shop(paypal, recorded, alice, office)
         monkeypatch.setenv("GATEWAYS", "manual,paypal")
         monkeypatch.setattr(adapter, "keys", shop.read_keys)
         monkeypatch.setattr(clock, "datetime", shifted(lambda: shop.seconds_ahead))
@@ -190,7 +189,7 @@ def paypal_shop(
             client.delete_item(TableName=name, Key={"paymentId": {"S": payment_id}})
         adapter._client.cache_clear()
     if paypal_judge.is_possible():
-        wrong = [each for one in paypal.exchanges for each in paypal_judge.judge(one)]
+        wrong = [each for one in recorded.exchanges for each in paypal_judge.judge(one)]
         assert not wrong, "\n".join(wrong)
 
 
@@ -200,11 +199,11 @@ def paypal_shop(
 def test_paypals_documents_are_there_to_judge_by(paypal_shop: Shop) -> None:
     if not paypal_judge.is_possible():
         pytest.skip("PayPal's OpenAPI does not stand beside the checkout: nothing is judged")
-    wrong = dict(paypal_shop.paypal.exchanges[0]._asdict()) if paypal_shop.paypal.exchanges else {}
+    wrong = dict(paypal_shop.exchanges[0]._asdict()) if paypal_shop.exchanges else {}
     assert wrong == {}
 
     paypal_shop.started()
-    [*_, order] = paypal_shop.paypal.exchanges
+    [*_, order] = paypal_shop.exchanges
     assert paypal_judge.judge(order) == []
     for damage in ({"intents": "CAPTURE"}, {"intent": "capture!"}):
         asked = {**json.loads(order.asked), **damage}
@@ -412,14 +411,14 @@ def test_a_refund_with_more_decimals_than_paypal_has_is_refused_not_rounded(
 
 def test_a_call_that_is_late_asks_for_nothing_any_more(paypal_shop: Shop) -> None:
     payment_id = paypal_shop.approved()
-    before = len(paypal_shop.paypal.exchanges)
+    before = len(paypal_shop.exchanges)
 
     give(-1)
     with pytest.raises(GatewayUnavailable):
         adapter.PayPal().fetch(payments().get(payment_id, owner=None))
     give(inf)
 
-    assert len(paypal_shop.paypal.exchanges) == before
+    assert len(paypal_shop.exchanges) == before
 
 
 def test_an_authorization_that_says_that_it_ran_out_is_taken_at_its_word() -> None:
@@ -516,7 +515,7 @@ def test_a_canceled_payment_is_never_captured_though_the_payer_approved(
 def test_a_cancel_that_the_money_overtook_is_a_conflict(paypal_shop: Shop) -> None:
     payment_id = paypal_shop.approved()
     order = paypal_shop.paypal.order_of(payment_id)
-    paypal_shop.paypal._complete(order, "capture", "by hand")
+    paypal_shop.paypal._complete(order, "capture")
 
     assert paypal_shop.alice.do("cancel", payment_id).status == 409
     assert paypal_shop.get(payment_id)["status"] == "CAPTURED"
@@ -549,7 +548,7 @@ def test_refunds_in_full_and_in_part(paypal_shop: Shop) -> None:
 
 @pytest.mark.parametrize("by", ["webhook", "schedule"])
 def test_a_refund_that_takes_time_is_pending_and_then_done(paypal_shop: Shop, by: str) -> None:
-    paypal_shop.paypal.refund_outcome = "PENDING"
+    paypal_shop.paypal.refunds = "pending"
     payment_id = paypal_shop.paid()
 
     assert paypal_shop.refund(payment_id, amount=60).json["status"] == "PENDING"
@@ -564,7 +563,7 @@ def test_a_refund_that_takes_time_is_pending_and_then_done(paypal_shop: Shop, by
 
 @pytest.mark.parametrize("by", ["webhook", "schedule"])
 def test_a_refund_that_fails_later_gives_its_amount_back(paypal_shop: Shop, by: str) -> None:
-    paypal_shop.paypal.refund_outcome = "FAILING"
+    paypal_shop.paypal.refunds = "failing"
     payment_id = paypal_shop.paid()
     paypal_shop.refund(payment_id)
 
@@ -574,7 +573,7 @@ def test_a_refund_that_fails_later_gives_its_amount_back(paypal_shop: Shop, by: 
     payment = paypal_shop.get(payment_id)
     assert payment["status"] == "CAPTURED"
     assert payment["refunds"][0]["status"] == "FAILED"
-    paypal_shop.paypal.refund_outcome = "COMPLETED"
+    paypal_shop.paypal.refunds = "succeeded"
     assert paypal_shop.refund(payment_id, "r-2").json["status"] == "SUCCEEDED"
     paypal_shop.agree(payment_id)
 
@@ -601,12 +600,12 @@ def test_a_webhook_without_a_signature_costs_no_call(
 ) -> None:
     _, event = approval
     for name in [name for name in event.headers if name.startswith("PAYPAL")]:
-        before = len(paypal_shop.paypal.exchanges)
+        before = len(paypal_shop.exchanges)
         headers = {key: value for key, value in event.headers.items() if key != name}
         response = paypal_shop.hear(Event(headers, event.body))
         assert response.status == 400
         assert name in response.errors
-        assert len(paypal_shop.paypal.exchanges) == before
+        assert len(paypal_shop.exchanges) == before
 
 
 def test_a_forged_webhook_is_refused(paypal_shop: Shop, approval: tuple[str, Event]) -> None:
@@ -625,9 +624,9 @@ def test_a_webhook_that_is_no_document_costs_no_call(
     paypal_shop: Shop, approval: tuple[str, Event], body: bytes
 ) -> None:
     _, event = approval
-    before = len(paypal_shop.paypal.exchanges)
+    before = len(paypal_shop.exchanges)
     refused(paypal_shop, event._replace(body=body))
-    assert len(paypal_shop.paypal.exchanges) == before
+    assert len(paypal_shop.exchanges) == before
 
 
 def test_a_truncated_webhook_is_refused(paypal_shop: Shop, approval: tuple[str, Event]) -> None:
@@ -644,7 +643,7 @@ def test_the_body_is_verified_byte_for_byte(paypal_shop: Shop, approval: tuple[s
 
     assert paypal_shop.hear(event).status == 204
     assert paypal_shop.get(payment_id)["status"] == "CAPTURED"
-    verified = [each for each in paypal_shop.paypal.exchanges if each.path.endswith("-signature")]
+    verified = [each for each in paypal_shop.exchanges if each.path.endswith("-signature")]
     assert event.body in verified[-1].asked
 
 
@@ -714,7 +713,7 @@ def test_the_stand_in_sends_its_events(paypal_shop: Shop, mode: str) -> None:
             is_there.set()
         return Page(status=answer.status)
 
-    paypal.webhooks, paypal.late_seconds = mode, 0.05
+    paypal.webhooks, paypal.later_seconds = mode, 0.05
     payment_id = paypal_shop.started()
     with serving(webhook, listen(0)) as url:
         paypal.webhook_url = f"{url}/webhook/paypal"
@@ -822,7 +821,7 @@ def test_the_sample_event_is_refused_for_its_missing_signature(paypal_shop: Shop
 
     assert refusal.status == 400
     assert "PAYPAL-TRANSMISSION-SIG" in refusal.errors
-    assert paypal_shop.paypal.exchanges == []
+    assert paypal_shop.exchanges == []
 
 
 def test_an_order_that_expired_at_paypal_is_expired(paypal_shop: Shop) -> None:
@@ -915,7 +914,7 @@ def test_an_approval_that_was_taken_by_hand_is_not_taken_twice(paypal_shop: Shop
     payment_id = paypal_shop.approved()
     operations().learn(paypal_shop.kept(payment_id))
     order = paypal_shop.paypal.order_of(payment_id)
-    paypal_shop.paypal._complete(order, "capture", "by hand")
+    paypal_shop.paypal._complete(order, "capture")
     order.shown["status"] = "COMPLETED"
 
     assert paypal_shop.confirm(payment_id).json["status"] == "CAPTURED"
@@ -968,7 +967,7 @@ def test_an_answer_about_something_else_is_not_an_answer(paypal_shop: Shop, chan
     with pytest.raises(GatewayUnavailable):
         operations().learn(paypal_shop.kept(payment_id))
     assert paypal_shop.get(payment_id) == before
-    paypal_shop.paypal.exchanges.pop()  # no answer of PayPal's
+    paypal_shop.exchanges.pop()  # no answer of PayPal's
 
 
 def test_an_order_that_cannot_be_read_is_not_known(paypal_shop: Shop) -> None:
@@ -976,7 +975,7 @@ def test_an_order_that_cannot_be_read_is_not_known(paypal_shop: Shop) -> None:
     paypal_shop.paypal.refuse(paypal_shop.paypal.order_of(payment_id).id, 422, "-")
     with pytest.raises(GatewayUnavailable):
         operations().learn(paypal_shop.kept(payment_id))
-    paypal_shop.paypal.exchanges.pop()  # no answer of PayPal's
+    paypal_shop.exchanges.pop()  # no answer of PayPal's
 
 
 def test_the_payment_of_an_event_is_found_by_its_order(paypal_shop: Shop) -> None:
@@ -1167,7 +1166,7 @@ def test_the_invoice_id_is_a_second_lock_where_the_request_id_is_forgotten(
 ) -> None:
     payment_id = paypal_shop.paid()
     paypal_shop.paypal.blocks_duplicates = True
-    paypal_faults.plan(Fault.ERROR_AFTER, after=paypal_shop.paypal.forget)
+    paypal_faults.plan(Fault.ERROR_AFTER, after=paypal_shop.paypal.forget_keys)
 
     paypal_shop.refund(payment_id, amount=40)  # asked for again at once
     paypal_shop.sweep()

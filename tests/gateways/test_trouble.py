@@ -45,7 +45,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
         return Page(status=204)
 
     def troubled(app: Any, server: Any) -> Any:
-        app.later_seconds = app.late_seconds = LATE_SECONDS
+        app.later_seconds = LATE_SECONDS
         return serving(Troubled(app, slow_seconds=0.3), server)
 
     with serving(ear, listen(0)) as url:
@@ -160,8 +160,7 @@ def promise(amount: int) -> Callable[[Heard, StandInLife], None]:
         }[row.settings["refunds"]]
         return lambda _, life: is_refunded(life, amount, at_once, later)
     if "decline" in row.settings:
-        code = {"stripe": row.settings["decline"], "paypal": row.settings["decline_issue"]}
-        return lambda _, life: is_declined(life, amount, code[life.name])
+        return lambda _, life: is_declined(life, amount, row.settings["decline"][life.name])
     assert row.answer
     check = is_unknown if row.answer == AWAY else is_unknown_at_first
     return lambda _, life: check(life, amount)
