@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from werkzeug import Request
+
 from local import LocalError, aws, loopback, seen
 from local.kept import kept
 from local.paypal import PayPal
@@ -13,7 +15,7 @@ from local.stack import Function
 from local.standin import Json, StandIn
 from local.stripe import StripeStandIn
 from local.template import STACK
-from local.trouble import Troubled
+from local.trouble import troubled
 
 NAMES = "manual,stripe,paypal"
 PAYPAL_SANDBOX = "https://api-m.sandbox.paypal.com"
@@ -65,7 +67,7 @@ def _stand_in(stack: ExitStack, app: StandIn, port: int, api_url: str, folder: P
     app.webhook_url = f"{api_url}/webhook/{app.name}"
     app.later_seconds = LATER_SECONDS
     stack.enter_context(kept(app, folder / app.name))
-    watched = seen.watched(folder, app.name, Troubled(app))
+    watched = Request.application(seen.watched(folder, app.name, troubled(app)))
     app.url = stack.enter_context(loopback.serving(watched, loopback.listen(loopback.free(port))))
     for each in (app.finish, app.deliver):  # what was under way when it was ended
         app.later(each)

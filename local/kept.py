@@ -20,7 +20,7 @@ def kept(standin: StandIn, file: Path) -> Iterator[None]:
 
     def write() -> None:
         nonlocal written
-        with standin._lock:
+        with standin.lock:
             now = pickle.dumps({name: getattr(standin, name) for name in standin.KEPT})
         if now != written:
             whole = file.with_suffix(".new")

@@ -18,16 +18,12 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timezone
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from werkzeug import Request, Response
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 Note = Callable[..., None]
 
@@ -80,19 +76,19 @@ def call(note: Note, request: Request, body: bytes, answer: Response | None, at:
     )
 
 
-def watched(folder: Path, to: str, app: "WSGIApplication") -> "WSGIApplication":
-    """Return the application, whose calls are noted."""
+def watched(
+    folder: Path, to: str, answer: Callable[[Request], Response]
+) -> Callable[[Request], Response]:
+    """Return what answers the same requests, and notes them."""
     note = book(folder, to)
 
-    def watching(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        at, request, answer = datetime.now(timezone.utc), Request(environ), None
-        body = request.get_data()
-        environ["wsgi.input"] = BytesIO(body)
+    def watching(request: Request) -> Response:
+        at, body, answered = datetime.now(timezone.utc), request.get_data(), None
         try:
-            answer = Response.from_app(app, environ, buffered=True)
+            answered = answer(request)
         finally:
-            call(note, request, body, answer, at)
-        return answer(environ, start_response)
+            call(note, request, body, answered, at)
+        return answered
 
     return watching
 

@@ -111,7 +111,7 @@ class StandIn:
         self.seconds_ahead = 0.0
         self.ledger: list[Movement] = []
         self.events: list[Any] = []
-        self._lock = RLock()
+        self.lock = RLock()
         self._by: str | None = None
         self._known: dict[str, Any] = {}  # by idempotency key: what was asked, and what came of it
         self._failing: set[str] = set()  # the refunds that are to fail
@@ -121,10 +121,13 @@ class StandIn:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        """Answer a request (WSGI)."""
+        return self.answer(Request(environ))(environ, start_response)
+
+    def answer(self, request: Request) -> Response:
         """Answer a request."""
         with self._step():
-            response = self._answer(Request(environ))
-        return response(environ, start_response)
+            return self._answer(request)
 
     # --- What each gateway does in its own way ---
 
@@ -212,7 +215,7 @@ class StandIn:
     @contextmanager
     def _step(self) -> Iterator[None]:
         """Do something while nothing else happens; its events leave when it is done."""
-        with self._lock:
+        with self.lock:
             self._let_time_pass()
             yield
             self._hand_over()
@@ -254,7 +257,7 @@ class StandIn:
 
     def deliver(self) -> None:
         """Send the webhooks that are kept back."""
-        with self._lock:
+        with self.lock:
             late, self._late = self._late, []
         self._send(late)
 

@@ -74,11 +74,7 @@ class StripeError(Refusal):
     """An error in Stripe's shape."""
 
     def __init__(
-        self,
-        status: int,
-        message: str,
-        code: str | None = None,
-        kind: str = "invalid_request_error",
+        self, status: int, message: str, code: str = "", kind: str = "invalid_request_error"
     ) -> None:
         error = {"type": kind, "message": message, **({"code": code} if code else {})}
         super().__init__(status, {"error": error})
@@ -284,7 +280,8 @@ class StripeStandIn(StandIn):
                 found = self._find(SESSION, name)
             case "POST", "checkout", "sessions", name, "expire":
                 found = self._find(SESSION, name)
-                self._expire_open(found)
+                _check(found, "open", "expired")
+                self._expire(found)
             case "GET", "payment_intents", name:
                 found = self._find(INTENT, name)
             case "POST", "payment_intents", name, "capture":
@@ -292,7 +289,7 @@ class StripeStandIn(StandIn):
                 self._capture_held(found, given)
             case "POST", "payment_intents", name, "cancel":
                 found = self._find(INTENT, name)
-                _check_held(found, "canceled")
+                _check(found, "requires_capture", "canceled")
                 self._cancel(found, given.get("cancellation_reason"))
             case "POST", "refunds":
                 found = self._create_refund(given)
@@ -349,15 +346,6 @@ class StripeStandIn(StandIn):
         )
         session["url"] = f"{self.url}/pay/{session['id']}"
         return session
-
-    def _expire_open(self, session: Json) -> None:
-        if session["status"] != "open":
-            message = (
-                'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout'
-                f" Session has a status of `{session['status']}`."
-            )
-            raise StripeError(400, message)
-        self._expire(session)
 
     def _expire(self, session: Json) -> None:
         session |= {"status": "expired", "url": None}
@@ -423,7 +411,7 @@ class StripeStandIn(StandIn):
         return self.objects["charge"][intent["latest_charge"]]
 
     def _capture_held(self, intent: Json, given: Json) -> None:
-        _check_held(intent, "captured")
+        _check(intent, "requires_capture", "captured")
         amount = int(given.get("amount_to_capture") or intent["amount_capturable"])
         if not 0 < amount <= intent["amount_capturable"]:
             message = "The amount to capture is greater than the amount that is held."
@@ -460,10 +448,10 @@ class StripeStandIn(StandIn):
         left = charge["amount"] - charge["amount_refunded"]
         amount = int(given.get("amount") or left)
         for is_so, message, code in (
-            (not charge["captured"], "There is no successful charge to refund.", None),
+            (not charge["captured"], "There is no successful charge to refund.", ""),
             (charge["disputed"], "The charge has been charged back.", "charge_disputed"),
             (not left, "The charge has already been refunded.", "charge_already_refunded"),
-            (not 0 < amount <= left, "The amount is greater than what is left.", None),
+            (not 0 < amount <= left, "The amount is greater than what is left.", ""),
             (self.refunds == "refused", "The amount asks for it.", "charge_not_refundable"),
         ):
             if is_so:
@@ -471,11 +459,7 @@ class StripeStandIn(StandIn):
         return self._refund(intent, amount, self.refunds, given.get("metadata"))
 
     def _refund(
-        self,
-        intent: Json,
-        amount: int,
-        outcome: str = "succeeded",
-        metadata: Json | None = None,
+        self, intent: Json, amount: int, outcome: str = "succeeded", metadata: Json | None = None
     ) -> Json:
         status = "succeeded" if outcome == "succeeded" else "pending"
         refund = self._give_back(intent, amount, status, metadata)
@@ -489,11 +473,7 @@ class StripeStandIn(StandIn):
         return refund
 
     def _give_back(
-        self,
-        intent: Json,
-        amount: int,
-        status: str = "succeeded",
-        metadata: Json | None = None,
+        self, intent: Json, amount: int, status: str = "succeeded", metadata: Json | None = None
     ) -> Json:
         """Return a new refund, which its charge counts."""
         self._count(intent, amount)
@@ -586,11 +566,8 @@ def _price(given: Json) -> Json:
     return price
 
 
-def _check_held(intent: Json, done: str) -> None:
-    """Check that the money of a payment is held, so that it can be captured or canceled."""
-    if intent["status"] != "requires_capture":
-        message = (
-            f"This PaymentIntent could not be {done} because it has a status of"
-            f" {intent['status']}. Only one with a status of requires_capture may be {done}."
-        )
+def _check(thing: Json, needed: str, done: str) -> None:
+    """Check that an object has the status in which something can be done with it."""
+    if thing["status"] != needed:
+        message = f"It has a status of {thing['status']}: only with {needed} it can be {done}."
         raise StripeError(400, message, "payment_intent_unexpected_state")

@@ -7,20 +7,16 @@ decimals. In front of the API, a header does: `Laptop-Answer: 503, lost`.
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from io import BytesIO
 from itertools import count
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from werkzeug import Request, Response
 
 from local.refusal import RefusedError
 from local.standin import StandIn
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 TRIES = 3
 """How many requests of an operation meet a trouble: the most that the API sends in one call."""
@@ -81,43 +77,38 @@ AMOUNTS: Mapping[int, Trouble] = {
 _NONE = Trouble("")
 
 
-class Troubled:
-    """A stand-in whose requests meet what their amount asks for (WSGI)."""
+def troubled(standin: StandIn, slow_seconds: float = 15) -> Callable[[Request], Response]:
+    """Return a stand-in whose requests meet what their amount asks for."""
+    requests: Counter[str] = Counter()
 
-    def __init__(self, standin: StandIn, slow_seconds: float = 15) -> None:
-        self._standin = standin
-        self._slow_seconds = slow_seconds
-        self._requests: Counter[str] = Counter()
-
-    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-        """Answer a request, or leave it without an answer."""
-        body = Request(environ).get_data()
-        environ["wsgi.input"] = BytesIO(body)
-        request = Request(environ)
-        with self._standin._lock:
-            trouble = AMOUNTS.get(self._standin.whole_units(request), _NONE)
-            environ["wsgi.input"] = BytesIO(body)
-            is_met = 0 < self._requests_of(request) <= trouble.tries
+    def answer(request: Request) -> Response:
+        request.get_data()  # so that it can be read more than once
+        operation = _operation(request)
+        with standin.lock:
+            trouble = AMOUNTS.get(standin.whole_units(request), _NONE)
+            requests[operation] += 1
+            is_met = operation and requests[operation] <= trouble.tries
             met = trouble.answer if is_met else ""
             if met == AWAY:
                 raise ConnectionAbortedError
             if met.isdecimal():
-                return Response("{}", int(met), mimetype="application/json")(environ, start)
-            with _set(self._standin, trouble.settings):
-                answer = self._standin(environ, start)
+                return Response("{}", int(met), mimetype="application/json")
+            with _set(standin, trouble.settings):
+                done = standin.answer(request)
         if met == SLOW:
-            time.sleep(self._slow_seconds)
+            time.sleep(slow_seconds)
         if met == LOST:
             raise ConnectionAbortedError
-        return answer
+        return done
 
-    def _requests_of(self, request: Request) -> int:
-        """Count a request; return how many its operation has sent, 0 where it is of none."""
-        names = ("Idempotency-Key", "PayPal-Request-Id")
-        key = next((request.headers[name] for name in names if name in request.headers), "")
-        operation = re.split("[:.]", key)[0]  # what follows is the endpoint
-        self._requests[operation] += bool(operation)
-        return self._requests[operation]
+    return answer
+
+
+def _operation(request: Request) -> str:
+    """Return the operation that a request belongs to, by its idempotency key; "": to none."""
+    names = ("Idempotency-Key", "PayPal-Request-Id")
+    key = next((request.headers[name] for name in names if name in request.headers), "")
+    return re.split("[:.]", key)[0]  # what follows is the endpoint
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from werkzeug import Request
 from werkzeug import Response as Page
 
 from local.loopback import listen, serving
-from local.trouble import AMOUNTS, AWAY, SLOW, Troubled
+from local.trouble import AMOUNTS, AWAY, SLOW, troubled
 from tests.conftest import Response
 from tests.gateways import standins
 from tests.gateways.conftest import Quiet
@@ -44,15 +44,15 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
         heard.append((time.monotonic(), event.get("type") or event["event_type"]))
         return Page(status=204)
 
-    def troubled(app: Any, server: Any) -> Any:
+    def served(app: Any, server: Any) -> Any:
         app.later_seconds = LATE_SECONDS
-        return serving(Troubled(app, slow_seconds=0.3), server)
+        return serving(Request.application(troubled(app, slow_seconds=0.3)), server)
 
     with serving(ear, listen(0)) as url:
         for kind in ("StripeStandIn", "PayPal"):
             made = partial(getattr(standins, kind), webhook_url=url)
             monkeypatch.setattr(standins, kind, made)
-        monkeypatch.setattr(standins, "serving", troubled)
+        monkeypatch.setattr(standins, "serving", served)
         yield heard
 
 
