@@ -92,10 +92,6 @@ class Order:
         return sum(given, Decimal())
 
 
-Result = tuple[Order, Json | None]
-"""What a request led to: an order, or one of an order's resources."""
-
-
 class PayPal(StandIn):
     """The WSGI application.
 
@@ -119,8 +115,8 @@ class PayPal(StandIn):
     id_header = "Paypal-Debug-Id"
     kept_back = frozenset({"late", "reversed"})  # its events come one by one
     KEPT = (
-        *(*StandIn.KEPT, "orders"),
-        *("client_id", "client_secret", "webhook_id", "_signing_key", "_tokens"),
+        *(*StandIn.KEPT, "client_id", "client_secret", "webhook_id"),
+        *("orders", "_signing_key", "_tokens"),
     )
 
     def __init__(self, webhook_url: str | None = None) -> None:
@@ -264,13 +260,11 @@ class PayPal(StandIn):
         given = request.authorization
         client = given and (given.username, given.password)
         if client != (self.client_id, self.client_secret):
-            description = "Client Authentication failed"
-            answer = {"error": "invalid_client", "error_description": description}
-            return self._json(401, answer)
+            return self._json(401, {"error": "invalid_client"})
         token = secrets.token_hex(20)
         self._tokens.add(token)
-        kind = {"token_type": "Bearer", "app_id": "APP-STANDIN"}
-        return self._json(200, {"access_token": token, "expires_in": self.token_seconds, **kind})
+        lasts = {"token_type": "Bearer", "expires_in": self.token_seconds}
+        return self._json(200, {"access_token": token, **lasts})
 
     def _post(self, request: Request, names: list[str]) -> Response:
         """Do once for a request id what is asked; answer its latest state."""
@@ -285,8 +279,8 @@ class PayPal(StandIn):
         self._known[self._by] = (request.path, self._in(lasts), result)
         return self._json(200 if names[-1] == "void" else 201, self._show(*result))
 
-    def _do(self, names: list[str], asked: Json) -> Result:
-        """Do what a POST asks; return what came of it."""
+    def _do(self, names: list[str], asked: Json) -> tuple[Order, Json | None]:
+        """Do what a POST asks; return the order, and which of its resources came of it."""
         match names:
             case "v2", "checkout", "orders":
                 return self._create(asked), None
@@ -299,10 +293,8 @@ class PayPal(StandIn):
                 return order, self._capture(order, held, asked)
             case "v2", "payments", "authorizations" as kind, name, "void":
                 order, held = self._find(kind, name)
-                _check(
-                    PREVIOUSLY_VOIDED=held["status"] == "VOIDED",
-                    PREVIOUSLY_CAPTURED=held["status"] == "CAPTURED",
-                )
+                is_void, is_taken = (held["status"] == each for each in ("VOIDED", "CAPTURED"))
+                _check(PREVIOUSLY_VOIDED=is_void, PREVIOUSLY_CAPTURED=is_taken)
                 self._void(order, held, self._now())
                 return order, held
             case "v2", "payments", "captures" as kind, name, "refund":
@@ -342,7 +334,7 @@ class PayPal(StandIn):
         [unit] = asked["purchase_units"]
         _check(DECIMAL_PRECISION=_has_too_many_decimals(unit["amount"]))
         shown = {
-            "id": new_id(),
+            "id": _id(),
             "intent": asked["intent"],
             "status": "PAYER_ACTION_REQUIRED",
             "payment_source": {"paypal": {}},
@@ -398,8 +390,7 @@ class PayPal(StandIn):
         return taken
 
     def _take(self, order: Order, unit: Json) -> Json:
-        known = [each for one in self.orders.values() for each in one.captures]
-        _check(DUPLICATE_INVOICE_ID=self._is_duplicate(unit, known))
+        _check(DUPLICATE_INVOICE_ID=self._is_duplicate(unit, "captures"))
         capture = self._new(self.capture_outcome, unit)
         capture["final_capture"] = True
         order.captures.append(capture)
@@ -420,7 +411,8 @@ class PayPal(StandIn):
         self._move("capture", order.payment_id, _value(capture))
         self._tell("PAYMENT.CAPTURE.COMPLETED", order, capture)
 
-    def _is_duplicate(self, asked: Json, known: list[Json]) -> bool:
+    def _is_duplicate(self, asked: Json, kind: str) -> bool:
+        known = [each for one in self.orders.values() for each in one.payments.get(kind, ())]
         ids = {each["invoice_id"] for each in known if "invoice_id" in each}
         return self.blocks_duplicates and asked.get("invoice_id") in ids
 
@@ -435,13 +427,12 @@ class PayPal(StandIn):
         left = _value(capture) - order.refunded
         asked = {"amount": {**capture["amount"], "value": str(left)}, **asked}
         is_paid = capture["status"] in ("COMPLETED", "PARTIALLY_REFUNDED")
-        known = [each for one in self.orders.values() for each in one.refunds]
         _check(
             CAPTURE_FULLY_REFUNDED=capture["status"] == "REFUNDED",
             REFUND_NOT_ALLOWED=self.refunds == "refused" or not is_paid,
             DECIMALS_NOT_SUPPORTED=_has_too_many_decimals(asked["amount"]),
             REFUND_AMOUNT_EXCEEDED=_value(asked) > left,
-            DUPLICATE_INVOICE_ID=self._is_duplicate(asked, known),
+            DUPLICATE_INVOICE_ID=self._is_duplicate(asked, "refunds"),
         )
         refund = self._new("PENDING", asked)
         refund["links"] = [_link("up", f"{self.url}/v2/payments/captures/{capture['id']}")]
@@ -483,7 +474,7 @@ class PayPal(StandIn):
         names = ("amount", "custom_id", "invoice_id", "note_to_payer")
         given = {name: asked[name] for name in names if name in asked}
         times = {"create_time": self._now(), "update_time": self._now()}
-        return {"id": new_id(), "status": status, **given, **times}
+        return {"id": _id(), "status": status, **given, **times}
 
     def _set(self, thing: Json, status: str) -> None:
         thing |= {"status": status, "update_time": self._now()}
@@ -554,8 +545,7 @@ class PayPal(StandIn):
         return (asked["webhook_id"], asked["transmission_sig"]) == (self.webhook_id, wanted)
 
 
-def new_id() -> str:
-    """Return an id like PayPal's: 17 capital letters and digits."""
+def _id() -> str:
     return secrets.token_hex(9).upper()[:17]
 
 
