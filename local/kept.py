@@ -2,19 +2,29 @@
 
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
+from local import LocalError
 from local.standin import StandIn
 
 
 @contextmanager
 def kept(standin: StandIn, file: Path) -> Iterator[None]:
-    """Bring back what a file remembers, and keep it up to date as long as the context."""
+    """Bring back what a file remembers, and keep it up to date as long as the context.
+
+    Raises:
+        LocalError: another version of the stand-in wrote the file.
+    """
     if file.exists():
-        # Nobody but this laptop's user writes there.
-        vars(standin).update(pickle.loads(file.read_bytes()))  # noqa: S301
+        found: dict[str, object] = {}
+        with suppress(AttributeError):  # a class that is gone
+            # Nobody but this laptop's user writes there.
+            found = pickle.loads(file.read_bytes())  # noqa: S301
+        if found.keys() != set(standin.KEPT):
+            raise LocalError(f"{file} is of another version of this project: make run FRESH=1")
+        vars(standin).update(found)
     ended = Event()
     written = b""
 

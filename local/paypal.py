@@ -525,10 +525,6 @@ class PayPal(StandIn):
         }
         return Event(headers, body)
 
-    def signed(self, event: Event) -> Event:
-        """Return the webhook of one of the events: they are signed when they happen."""
-        return event
-
     def _signature(self, transmission_id: str, at: str, body: bytes) -> str:
         said = f"{transmission_id}|{at}|{self.webhook_id}|".encode()
         signed = said + hashlib.sha256(body).digest()

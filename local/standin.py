@@ -118,17 +118,6 @@ class StandIn:
         self._unsent: list[Any] = []
         self._late: list[Any] = []
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        """Answer a request (WSGI)."""
-        return self.answer(Request(environ))(environ, start_response)
-
-    def answer(self, request: Request) -> Response:
-        """Answer a request."""
-        with self._step():
-            return self._answer(request)
-
     # --- What each gateway does in its own way ---
 
     @property
@@ -149,8 +138,8 @@ class StandIn:
         raise NotImplementedError
 
     def signed(self, event: Any) -> Event:
-        """Return the webhook of one of the events."""
-        raise NotImplementedError
+        """Return the webhook of one of the events; it may have been signed when it happened."""
+        return Event(*event)
 
     def whole_units(self, request: Request) -> int:
         """Return the whole units of the amount that a request names, else of its payment's.
@@ -177,21 +166,28 @@ class StandIn:
 
     # --- HTTP ---
 
-    def _answer(self, request: Request) -> Response:
-        if request.path == "/ledger":
-            moves = [
-                {"kind": each.kind, "paymentId": each.payment_id, self.ledger_unit: each.amount}
-                for each in self.ledger
-            ]
-            return self._json(200, {"moves": moves})
-        if asked := re.match(self.payers_page, request.full_path):
-            return self._page(request, asked[1])
-        try:
-            return self._api(request)
-        except Refusal as refusal:
-            return self._json(refusal.status, refusal.body)
-        finally:
-            self._by = None
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer a request (WSGI)."""
+        return self.answer(Request(environ))(environ, start_response)
+
+    def answer(self, request: Request) -> Response:
+        """Answer a request."""
+        with self._step():
+            if request.path == "/ledger":
+                return self._json(200, {"moves": [self._entry(each) for each in self.ledger]})
+            if asked := re.match(self.payers_page, request.full_path):
+                return self._page(request, asked[1])
+            try:
+                return self._api(request)
+            except Refusal as refusal:
+                return self._json(refusal.status, refusal.body)
+            finally:
+                self._by = None
+
+    def _entry(self, move: Movement) -> Json:
+        return {"kind": move.kind, "paymentId": move.payment_id, self.ledger_unit: move.amount}
 
     def _page(self, request: Request, name: str) -> Response:
         outcome = request.form.get("outcome", "")
