@@ -47,7 +47,7 @@ def serve(stack: ExitStack, port: int, api_url: str, aws_url: str, folder: Path)
     """
     ssm = aws.client("ssm", aws_url)
     lines = []
-    for at, app, real, title in (
+    for at, app, real, line in (
         (port + 2, StripeStandIn(), _stripe(), "Stripe: its test mode"),
         (port + 3, PayPal(), _paypal(), "PayPal: its sandbox"),
     ):
@@ -58,7 +58,7 @@ def serve(stack: ExitStack, port: int, api_url: str, aws_url: str, folder: Path)
             Type="SecureString",
             Overwrite=True,
         )
-        lines.append(title if real else f"{app.title}: {app.url}, a stand-in")
+        lines.append(line if real else f"{app.title}: {app.url}, a stand-in")
     return lines
 
 
@@ -85,9 +85,10 @@ def _stripe() -> Json:
 def _paypal() -> Json:
     """Return the keys of a sandbox; none: there is none."""
     found = _real("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID")
-    names = ("clientId", "clientSecret")
-    keys = {**dict(zip(names, found, strict=False)), "webhookIds": found[2:], "url": PAYPAL_SANDBOX}
-    return keys if found else {}
+    if not found:
+        return {}
+    client = {"clientId": found[0], "clientSecret": found[1]}
+    return {**client, "webhookIds": found[2:], "url": PAYPAL_SANDBOX}
 
 
 def _real(*names: str) -> list[str]:

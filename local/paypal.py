@@ -497,16 +497,13 @@ class PayPal(StandIn):
 
     def _tell(self, kind: str, order: Order, resource: Json | None = None) -> None:
         """Sign an event."""
-        shown = self._show(order, resource)
+        found = [name for name, known in order.payments.items() if resource in known]
         event = {
             "id": f"WH-{secrets.token_hex(12).upper()}",
             "create_time": self._now(),
-            "resource_type": kind.split(".")[1].lower(),
+            "resource_type": found[0].removesuffix("s") if found else "checkout-order",
             "event_type": kind,
-            "summary": f"Stand-in: {kind} of “{shown['id']}”",
-            "event_version": "1.0",
-            "resource": shown,
-            "links": [],
+            "resource": self._show(order, resource),
         }
         # Not as Python writes it: what is decoded and encoded again has other bytes.
         text = json.dumps(event, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")

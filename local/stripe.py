@@ -19,7 +19,6 @@ from werkzeug import Request, Response
 
 from local.standin import Event, Json, Refusal, StandIn
 
-API_VERSION = "2026-10-28.endive"
 HOLD_SECONDS = 7 * 86_400
 LONGEST_SESSION_SECONDS = 86_400
 SHORTEST_SESSION_SECONDS = 1800
@@ -528,7 +527,6 @@ class StripeStandIn(StandIn):
             {
                 "id": f"evt_{secrets.token_hex(12)}",
                 "object": "event",
-                "api_version": API_VERSION,
                 "created": self._now(),
                 "data": {"object": self._shown(about, {})},
                 "livemode": False,
