@@ -6,10 +6,10 @@ decimals. In front of the API, a header does: `Laptop-Answer: 503, lost`.
 
 import re
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import count
+from itertools import cycle
 from math import inf
 from typing import Any, NamedTuple
 
@@ -150,7 +150,7 @@ class Answers:
     """What the header asks for: an answer for each try of a call, then the function's own."""
 
     def __init__(self) -> None:
-        self._tries: defaultdict[tuple[str | None, ...], count[int]] = defaultdict(count)
+        self._turns: dict[tuple[str | None, ...], cycle[Answer | None]] = {}
 
     def next(self, request: Request) -> Answer | None:
         """Return what is to happen to a call; None: nothing.
@@ -166,5 +166,5 @@ class Answers:
             problem = f"{HEADER}: {', '.join(sorted(unknown))}: there is {', '.join(ANSWERS)}"
             raise RefusedError("BAD_REQUEST_BODY", problem)
         call = (request.method, request.full_path, request.headers.get("Idempotency-Key"), asked)
-        at = next(self._tries[call]) % (len(words) + 1)
-        return ANSWERS[words[at]] if at < len(words) else None
+        turns = cycle([*(ANSWERS[word] for word in words), None])
+        return next(self._turns.setdefault(call, turns))
