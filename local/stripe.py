@@ -162,14 +162,13 @@ class StripeStandIn(StandIn):
             self._tell("charge.dispute.created", dispute)
             return str(dispute["id"])
 
-    def decide(self, dispute_id: str, status: str) -> None:
-        """End a dispute: lost or won."""
+    def lose(self, dispute_id: str) -> None:
+        """End a dispute: the payer's bank takes the money back."""
         with self._step():
             dispute = self.objects["dispute"][dispute_id]
-            dispute["status"] = status
-            if status == "lost":
-                intent = self.objects[INTENT][dispute["payment_intent"]]
-                self._book("dispute", intent, dispute["amount"])
+            dispute["status"] = "lost"
+            intent = self.objects[INTENT][dispute["payment_intent"]]
+            self._book("dispute", intent, dispute["amount"])
             self._tell("charge.dispute.closed", dispute)
 
     def finish(self, debits: str = "succeed") -> None:

@@ -563,7 +563,7 @@ def test_a_dispute_that_is_lost_is_money_given_back(shop: Shop) -> None:
     refused = shop.refund(payment_id, amount=10)
     assert refused.json["status"] == "FAILED"
 
-    shop.stripe.decide(dispute, "lost")
+    shop.stripe.lose(dispute)
     assert set(shop.hear()) == {204}
 
     kept = shop.settled(payment_id)
