@@ -111,7 +111,7 @@ def test_a_broken_version_gets_no_calls(
     check()
 
     assert deployment.statuses == ["Failed"]
-    assert "4111" not in logs.getvalue()
+    assert "4111 1111" not in logs.getvalue()
     assert cause(logs)
     assert f'"release":"{deployment.function}:{deployment.version}"' in logs.getvalue()
 

@@ -175,8 +175,8 @@ def test_what_may_be_repeated_says_when() -> None:
 
 def test_a_defect_shows_its_stack_to_the_log_alone(logs: io.StringIO) -> None:
     event = proxy_event("create_payment")
-    error = RuntimeError("cannot read 4242")
-    error.__cause__ = ValueError("of 4242")
+    error = RuntimeError("cannot read a secret")
+    error.__cause__ = ValueError("of a secret")
 
     response = call(failing_with(error), event)
 
@@ -208,12 +208,12 @@ def test_a_defect_shows_what_was_being_handled(logs: io.StringIO) -> None:
 
 
 def test_what_an_error_quotes_stays_out_of_the_log(logs: io.StringIO) -> None:
-    error = RuntimeError("cannot read 4242")
-    error.__cause__ = ValueError("of 4242")
+    error = RuntimeError("cannot read a secret")
+    error.__cause__ = ValueError("of a secret")
 
     call(failing_with(error), proxy_event("create_payment"))
 
-    assert "4242" not in logs.getvalue()
+    assert "a secret" not in logs.getvalue()
 
 
 def test_a_call_is_one_log_line_with_ids_and_no_content(logs: io.StringIO) -> None:
