@@ -4,24 +4,25 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.loopback import listen, serving
 from shared.store.dynamodb import DynamoDB
-from tests.integration.conftest import store, table  # noqa: F401
+from tests.integration.conftest import store, store_url, table  # noqa: F401
 from tests.moto import moto
 from tests.reliability.conftest import life  # noqa: F401
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 SECRETS = re.compile(r"[sr]k_(test|live)_|whsec_|_secret_|client_secret|clientSecret|Bearer ")
 
 
 @pytest.fixture(scope="session", params=["moto"])
-def store_url() -> Iterator[str]:
-    """Return the endpoint of a store; the tests of the store itself try more than one."""
-    with serving(moto(), listen(0)) as url:
-        yield url
+def emulator() -> "WSGIApplication":
+    """Return what speaks DynamoDB; the tests of the store itself try more than one."""
+    return moto()
 
 
 class Quiet:

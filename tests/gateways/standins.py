@@ -4,7 +4,6 @@
 through the crowds, the kills and the model of tests/reliability.
 """
 
-import http.client
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,17 +81,10 @@ class Network(FaultProxy):
 
     def _forward(self, request: Request) -> Answer:
         self.passed.append((request.method, request.path))
-        connection = http.client.HTTPConnection(self._store, timeout=30)
-        try:
-            connection.request(request.method, request.path, request.body, request.headers)
-            response = connection.getresponse()
-            dropped = ("content-length", "connection", "date", "server")
-            headers = {
-                name: value for name, value in response.getheaders() if name.lower() not in dropped
-            }
-            return Answer(response.status, headers, response.read())
-        finally:
-            connection.close()
+        answer = self._ask(request)
+        dropped = ("content-length", "connection", "date", "server")
+        kept = {key: value for key, value in answer.headers.items() if key.lower() not in dropped}
+        return answer._replace(headers=kept)
 
 
 class StandIn:

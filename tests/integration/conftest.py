@@ -3,29 +3,36 @@
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import closing, contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from local.loopback import listen, serving
 from tests.conftest import ROOT
 from tests.moto import moto
+from tests.reliability.proxy import FaultProxy
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 TABLE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 DYNAMODB_LOCAL_URL = os.environ.get("DYNAMODB_LOCAL_URL")
 
 
 @pytest.fixture(scope="session", params=["moto", *(["dynamodb-local"] * bool(DYNAMODB_LOCAL_URL))])
-def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the endpoint of a store that speaks DynamoDB."""
-    if request.param == "moto":
-        with serving(moto(), listen(0)) as url:
-            yield url
-        return
-    yield DYNAMODB_LOCAL_URL
+def emulator(request: pytest.FixtureRequest) -> "str | WSGIApplication":
+    """Return what speaks DynamoDB: moto in this process, or DynamoDB Local's URL."""
+    return moto() if request.param == "moto" else DYNAMODB_LOCAL_URL
+
+
+@pytest.fixture(scope="session")
+def store_url(emulator: "str | WSGIApplication") -> Iterator[str]:
+    """Return the endpoint of the store, on which nothing fails."""
+    with closing(FaultProxy(emulator)) as store:
+        yield store.url
 
 
 def new_client(service: str, url: str) -> Any:
@@ -38,17 +45,21 @@ def new_client(service: str, url: str) -> Any:
     )
 
 
+@cache
+def properties() -> Any:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    return template["Resources"]["PaymentsTable"]["Properties"]
+
+
 @contextmanager
 def new_table(store_url: str, *, stream: bool = False) -> Iterator[tuple[Any, str]]:
     """Create the table from the template's own properties; return a client and its name."""
     client = new_client("dynamodb", store_url)
-    properties = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["PaymentsTable"][
-        "Properties"
-    ]
     name = f"payments-{uuid.uuid4()}"
-    table = {key: properties[key] for key in TABLE}
+    table = {key: properties()[key] for key in TABLE}
     if stream:
-        table["StreamSpecification"] = {"StreamEnabled": True, **properties["StreamSpecification"]}
+        told = properties()["StreamSpecification"]
+        table["StreamSpecification"] = {"StreamEnabled": True, **told}
     client.create_table(TableName=name, **table)
     yield client, name
     client.delete_table(TableName=name)

@@ -3,8 +3,8 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,18 +16,20 @@ from shared.store import items as store_items
 from shared.store import payments as store_payments
 from tests.conftest import assert_no_secret, forget
 from tests.gateways.standins import STAND_INS, take_keys
-from tests.integration.conftest import store_url, table  # noqa: F401
+from tests.integration.conftest import emulator, store_url, table  # noqa: F401
 from tests.reliability.gateway import Scripted, ScriptedGateway
 from tests.reliability.life import Life, StandInLife
 from tests.reliability.proxy import SILENT, Fault, FaultProxy
 from tests.reliability.worker import Worker, shifted
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 
 @pytest.fixture(scope="session")
-def proxy(store_url: str) -> Iterator[FaultProxy]:  # noqa: F811
-    proxy = FaultProxy(store_url)
-    yield proxy
-    proxy.close()
+def proxy(emulator: "str | WSGIApplication") -> Iterator[FaultProxy]:  # noqa: F811
+    with closing(FaultProxy(emulator)) as proxy:
+        yield proxy
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -1,9 +1,9 @@
 """A network that fails on purpose, between a function and its store or its gateway.
 
-A real TCP server in front of a real DynamoDB: what ships talks to it over sockets and knows nothing
-of it. Each request takes the next fault of the plan; an empty plan lets everything through.
-Nothing here sleeps: an answer that is late is one that never comes, and a request that is late is
-kept until the next one arrives.
+A real TCP server in front of a real DynamoDB, or of moto in this process: what ships talks to it
+over sockets and knows nothing of it. Each request takes the next fault of the plan; an empty plan
+lets everything through. Nothing here sleeps: an answer that is late is one that never comes, and a
+request that is late is kept until the next one arrives.
 """
 
 import http.client
@@ -12,9 +12,15 @@ import threading
 import zlib
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from enum import Enum
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
+
+from werkzeug.test import Client
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class Fault(Enum):
@@ -131,8 +137,9 @@ class FaultProxy:
         after: called when the store has answered, before the function sees that.
     """
 
-    def __init__(self, store_url: str) -> None:
-        self._store = urlsplit(store_url).netloc
+    def __init__(self, store: "str | WSGIApplication") -> None:
+        """Stand before a store: at a URL, or one that is called in this process."""
+        self._store = store
         self._lock = threading.Lock()
         self._plan: deque[Fault] = deque()
         self._late: tuple[Fault, Request] | None = None
@@ -221,18 +228,24 @@ class FaultProxy:
         return self._plan.popleft() if self._plan else Fault.NONE
 
     def _forward(self, request: Request) -> Answer:
-        store = http.client.HTTPConnection(self._store, timeout=30)
-        store.request(request.method, request.path, request.body, request.headers)
-        response = store.getresponse()
+        status, answered, body = self._ask(request)
         kept = ("content-type", "x-amz-crc32", "x-amzn-requestid")
-        headers = {
-            key.lower(): value for key, value in response.getheaders() if key.lower() in kept
-        }
-        answer = Answer(response.status, headers, response.read())
+        headers = {key.lower(): value for key, value in answered.items() if key.lower() in kept}
         # DynamoDB sends it with every answer, DynamoDB Local with none that is an error.
-        headers.setdefault("x-amz-crc32", str(zlib.crc32(answer.body)))
-        store.close()
-        return answer
+        headers.setdefault("x-amz-crc32", str(zlib.crc32(body)))
+        return Answer(status, headers, body)
+
+    def _ask(self, request: Request) -> Answer:
+        method, path, headers, body = request
+        if not isinstance(self._store, str):
+            store = Client(self._store, use_cookies=False)
+            with store.open(path, method=method, headers=headers, data=body) as answer:
+                return Answer(answer.status_code, dict(answer.headers), answer.data)
+        connection = http.client.HTTPConnection(urlsplit(self._store).netloc, timeout=30)
+        with closing(connection):
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
 
 
 def _read(stream: BinaryIO) -> Request | None:

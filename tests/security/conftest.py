@@ -1,5 +1,5 @@
 """The attacks are made on handlers with a real store."""
 
-from tests.integration.conftest import store, store_url, table
+from tests.integration.conftest import emulator, store, store_url, table
 
-__all__ = ["store", "store_url", "table"]
+__all__ = ["emulator", "store", "store_url", "table"]
