@@ -1,13 +1,19 @@
 """The template as SAM translates it, for each environment."""
 
 import json
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
 import pytest
 
+from local import template
 from local.template import Template
 from tests.conftest import ROOT
+
+# Of what the tests do to the template, its YAML takes the most time.
+parsed = cache(template.yaml_parse)
+template.yaml_parse = lambda text: deepcopy(parsed(text))
 
 ENVIRONMENTS = ["dev", "staging", "prod"]
 

@@ -117,7 +117,7 @@ schema.config.checks.update(
 
 
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_api_answers_as_the_document_says(case: schemathesis.Case, payments: Stack) -> None:
     token = payments.token()
     case.call_and_validate(

@@ -323,6 +323,7 @@ def test_the_tables_are_there_to_look_at(payments: Stack) -> None:
     assert payment["paymentId"] in {item["paymentId"]["S"] for item in items}
 
 
+@pytest.mark.slow
 def test_the_data_live_in_another_store(tmp_path: Path) -> None:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
