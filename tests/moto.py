@@ -15,6 +15,7 @@ from moto.core import responses
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS, JSONSerializer
 from moto.dynamodb.parsing import validators
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
+from moto.dynamodb.parsing.validators import ActionCountValidator, OverlappingPathsValidator
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class Serializer(JSONSerializer):
 
 
 SERVICE_SPECIFIC_SERIALIZERS["dynamodb"] = {"json": Serializer}
+
+# moto makes these checks of a whole expression again for each of its parts.
+ActionCountValidator.traverse = ActionCountValidator.verify_action_counts
+OverlappingPathsValidator.traverse = OverlappingPathsValidator.check_for_overlapping_paths
 
 # moto copies an expression to check it: pickle does that faster.
 validators.deepcopy = lambda node: pickle.loads(pickle.dumps(node))
