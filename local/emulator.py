@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from local import seen
@@ -97,16 +97,24 @@ def _end_with_parent() -> None:
 
 def _keep(ministack: Any) -> None:
     persistence: Any = import_module("ministack.core.persistence")
+    save, lock = persistence.save_state, Lock()
+
+    def save_alone(*about: Any) -> None:
+        with lock:
+            save(*about)
+
+    # At its end MiniStack writes the same files, beside this thread.
+    persistence.save_state = save_alone
     written: dict[str, str] = {}
     while True:
         time.sleep(0.5)
         states = ministack._build_persistence_save_dict()
         for name in states.keys() & KEPT:
-            with suppress(RuntimeError):  # a call changes it this moment
+            with lock, suppress(RuntimeError):  # a call changes it this moment
                 now = states[name]()
                 shown = repr(now)
                 if shown != written.get(name):
-                    persistence.save_state(name, now)
+                    save(name, now)
                     written[name] = shown
 
 
