@@ -697,7 +697,7 @@ def test_what_is_signed_and_no_event_is_refused(shop: Shop, document: Any) -> No
     assert "body" in shop.webhook(*shop.stripe.signed(document)).errors
 
 
-@pytest.mark.parametrize("mode", ["once", "twice", "reversed", "late"])
+@pytest.mark.parametrize("mode", ["once", "twice", "reversed"])
 def test_the_stand_in_sends_signed_webhooks_by_itself(mode: str) -> None:
     kinds = ["payment_intent.created", "payment_intent.succeeded", "checkout.session.completed"]
     twice = [kind for kind in kinds for _ in "12"]
@@ -718,9 +718,6 @@ def test_the_stand_in_sends_signed_webhooks_by_itself(mode: str) -> None:
         app.webhook_secret, app.webhooks = secret, mode
         session = app._create_session(SESSION)
         app.pay(session["id"])
-        if mode == "late":
-            assert taken == []
-        app.deliver()
         wait_for(lambda: len(taken) >= len(expected), lambda: str(taken))
 
     assert taken == expected
