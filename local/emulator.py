@@ -9,13 +9,13 @@ on a bus is a line of stderr, and an entry of a book in the folder.
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 from local import seen
@@ -44,16 +44,21 @@ def main(port: str, folder: str) -> None:
 
     ministack: Any = import_module("ministack.app")
     _tell_events(seen.book(Path(folder), "bus"))
+    called = Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if _is_of_a_web_page(scope):
             await send({"type": "http.response.start", "status": 403})
             await send({"type": "http.response.body"})
-        else:
+            return
+        try:
             await ministack.app(scope, receive, send)
+        finally:
+            if not _reads(scope):
+                called.set()
 
     Thread(target=_end_with_parent, daemon=True).start()
-    Thread(target=_keep, args=[ministack], daemon=True).start()
+    Thread(target=_keep, args=[ministack, called], daemon=True).start()
     config = Config()
     config.bind = [f"{HOST}:{port}"]
     config.loglevel = "ERROR"
@@ -66,6 +71,12 @@ def _is_of_a_web_page(scope: Any) -> bool:
         return False
     path = scope["path"]
     return not (path.startswith(("/oauth2/", "/login", "/logout")) or "/.well-known/" in path)
+
+
+def _reads(scope: Any) -> bool:
+    """Tell whether a call changes nothing: the stream is read all the time."""
+    target = dict(scope.get("headers", ())).get(b"x-amz-target", b"")
+    return bool(re.search(rb"\.(BatchGet|Describe|Get|List|Query|Scan)", target))
 
 
 def _tell_events(note: seen.Note) -> None:
@@ -95,7 +106,7 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _keep(ministack: Any) -> None:
+def _keep(ministack: Any, called: Event) -> None:
     persistence: Any = import_module("ministack.core.persistence")
     save, lock = persistence.save_state, Lock()
 
@@ -105,17 +116,16 @@ def _keep(ministack: Any) -> None:
 
     # At its end MiniStack writes the same files, beside this thread.
     persistence.save_state = save_alone
-    written: dict[str, str] = {}
-    while True:
+    while called.wait():
         time.sleep(0.5)
+        called.clear()
         states = ministack._build_persistence_save_dict()
         for name in states.keys() & KEPT:
-            with lock, suppress(RuntimeError):  # a call changes it this moment
-                now = states[name]()
-                shown = repr(now)
-                if shown != written.get(name):
-                    save(name, now)
-                    written[name] = shown
+            try:
+                with lock:
+                    save(name, states[name]())
+            except RuntimeError:  # a call changes it this moment
+                called.set()
 
 
 if __name__ == "__main__":
