@@ -325,7 +325,7 @@ def _make_certificate(project: Path) -> None:
 def _copy() -> Path:
     """Return a copy of the project as git sees it, with its .venv and what builds have fetched."""
     project = Path(mkdtemp(prefix="rehearsal-"))
-    files = "git ls-files -co --exclude-standard -x .venv -z | tar -c --null -T - | tar -x -C"
+    files = "git ls-files -co --exclude-standard -z | tar -c --null -T - | tar -x -C"
     subprocess.run(["sh", "-c", f"{files} {project}"], cwd=ROOT, check=True)  # noqa: S607
     (project / ".venv").symlink_to((ROOT / ".venv").resolve())
     (ROOT / ".aws-sam/site").mkdir(parents=True, exist_ok=True)
