@@ -16,6 +16,7 @@ FUNCTIONS = {function: folder_of(function) for function in handlers()}
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the recipe's copy to one process, and the builds, which are made once, to another."""
     for item in items:
