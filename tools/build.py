@@ -264,8 +264,8 @@ def _compile(target: Target, artifacts: Path) -> None:
 def interpreter(version: str) -> str | None:
     """Return an interpreter of this minor version; a name on the PATH may be a shim for none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    candidates = [sys.executable, f"python{version}"]
-    candidates += map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))
+    candidates = [sys.executable, *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))]
+    candidates += [f"python{version}"]
     for candidate in filter(None, map(shutil.which, candidates)):
         ask = [candidate, "-c", "import sys; print(*sys.version_info[:2], sep='.')"]
         if (
