@@ -45,7 +45,6 @@ test: $(READY) ## Run every test (DYNAMODB_LOCAL_URL=... adds AWS's DynamoDB Loc
 
 test-package: $(READY) ## Build for both processors, check the packages, and run the integration tests on them
 	$(BIN)/pytest -n 2 --dist loadgroup tests/package
-	$(BIN)/python -m tools.packaged
 
 reliability: $(READY) ## Show what the API survives, every case (DYNAMODB_LOCAL_URL=... as above)
 	$(BIN)/pytest -n auto -m "slow or not slow" tests/reliability tests/gateways tests/local/test_payments.py

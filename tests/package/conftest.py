@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 from tests.conftest import ROOT
-from tools.build import folder_of
+from tools.build import folder_of, interpreter
 from tools.functions import handlers
 
 BIN = Path(sys.executable).parent
@@ -42,6 +43,14 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def build(architecture: str, builds: dict[str, Path]) -> Path:
     """Return the build directory of the architecture: pytest may ask for one twice."""
     return builds[architecture]
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """Return an interpreter like Lambda's."""
+    runtime = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]["Runtime"]
+    found = interpreter(runtime.removeprefix("python"))
+    return found or pytest.skip(f"no {runtime} on this machine")
 
 
 def sam_build(directory: Path, architecture: str) -> str:

@@ -13,12 +13,10 @@ from typing import Any
 
 import botocore
 import pytest
-from samcli.yamlhelper import yaml_parse
 
 from tests.bus import scripted_bus
 from tests.conftest import ROOT
 from tests.package.conftest import FUNCTIONS, MACHINES, sam_build
-from tools.build import interpreter
 
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}  # e_machine: EM_X86_64, EM_AARCH64
 
@@ -35,14 +33,6 @@ def package(build: Path, function: str) -> Path:
 
 def files(package: Path) -> Iterator[Path]:
     return (path for path in sorted(package.rglob("*")) if path.is_file())
-
-
-@pytest.fixture(scope="session")
-def python() -> str:
-    """Return an interpreter like Lambda's."""
-    runtime = yaml_parse((ROOT / "template.yaml").read_text())["Globals"]["Function"]["Runtime"]
-    found = interpreter(runtime.removeprefix("python"))
-    return found or pytest.skip(f"no {runtime} on this machine")
 
 
 def test_it_holds_its_own_folder_and_nothing_of_the_others(package: Path, function: str) -> None:
