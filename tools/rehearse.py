@@ -43,7 +43,7 @@ GITHUB = "token.actions.githubusercontent.com"
 SUBJECT = "repo:octo-org@123456/octo-repo@456789"
 APPLICATION, CHECK = "ServerlessDeploymentApplication", "CheckReleaseFunction"
 READS = ".aws-sam/build/GetPaymentFunction"
-MARK = "Release"  # a header of the newer build's answers
+MARK = "Release"  # a header of the other build's answers
 
 # What a rehearsal has to catch: in the built template, this in the place of that.
 MISTAKES = {
@@ -119,30 +119,28 @@ def rehearse(environment: str, project: Path, only_smoke: bool) -> None:
     if only_smoke:
         return
     stack.create("stripe", status=400)
-    payment, before = stack.create("manual"), stack.versions()
+    payment, before, given = stack.create("manual"), stack.versions(), stack.parameters
+    usual = {"Environment": environment, "ReleaseType": "Canary" if stack.by_ci else "AllAtOnce"}
+    _expect(given.items() >= usual.items(), f"{given} are not {usual}")
 
-    with _step("a newer build, with Stripe"):
-        older = stack.build_another()
+    with _step("another build, at once"):
+        first = stack.build_another()
+        stack.deploy("--parameter-overrides", "ReleaseType=AllAtOnce")
+    _expect(stack.read(payment) == "another", "the alias is not at the other build")
+    others = {**given, "ReleaseType": "AllAtOnce"}
+    _expect(stack.parameters == others, f"{stack.parameters} are not {others}")
+
+    with _step("the next release, of the first build, with Stripe"):
+        stack.put_back(first)
         stack.configure(Gateways="manual,stripe")
         stack.deploy()
     after = stack.versions()
     _expect(not before.items() & after.items(), f"an alias has not moved: {before}, {after}")
-    _expect(stack.read(payment) == "newer", "the alias is not at the newer build")
+    _expect(stack.read(payment) == "first", "the alias is not at the first build")
+    _expect(stack.parameters == {**given, "Gateways": "manual,stripe"}, "it is no usual release")
     stack.create("stripe")
-    stack.check()
-
-    with _step("the older build again, at once"):
-        stack.put_back(older)
-        stack.deploy("--parameter-overrides", "ReleaseType=AllAtOnce")
-    _expect(stack.read(payment) == "older", "the alias is not at the older build")
-    stack.create("stripe")  # all other parameters are as they were
-    _expect(stack.parameters["ReleaseType"] == "AllAtOnce", "it is no release at once")
-    _expect(stack.parameters["Environment"] == environment, "it is another environment")
-
-    with _step("the next release"):
-        stack.deploy()
-    usual = "AllAtOnce" if environment == "dev" else "Canary"
-    _expect(stack.parameters["ReleaseType"] == usual, "the next release is not the usual one")
+    with _step("the check of each new version"):
+        stack.check()
 
     with _step("sam delete"):
         table = stack.outputs["PaymentsTableName"]
@@ -211,19 +209,19 @@ class Stack:
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def build_another(self) -> Path:
-        """Build another GET /payment; return its package that was there."""
+        """Build another GET /payment; return the package that was there."""
         source, package = self.project / "get_payment/app.py", self.project / READS
-        older = package.rename(self.project / ".aws-sam/older")
+        first = package.rename(self.project / ".aws-sam/first")
         package.mkdir()
         marked = f'request.caller, headers={{"{MARK}": "2"}})\n'
         source.write_text(source.read_text().replace("request.caller)\n", marked))
         _run(self.project, "make", f"build-{package.name}", f"ARTIFACTS_DIR={package}")
-        return older
+        return first
 
-    def put_back(self, older: Path) -> None:
-        """Put a package that was there in the place of the newer one."""
+    def put_back(self, first: Path) -> None:
+        """Put the package that was there in the place of the other."""
         shutil.rmtree(self.project / READS)
-        older.rename(self.project / READS)
+        first.rename(self.project / READS)
 
     def create(self, gateway: str, status: int = 201) -> str:
         """Create a payment with a gateway; return its id."""
@@ -237,7 +235,7 @@ class Stack:
         """Read a payment; return which build answers."""
         answer = self._call("GET", params={"paymentId": payment_id})
         _expect(answer.ok and answer.json()["paymentId"] == payment_id, answer.text)
-        return "newer" if MARK in answer.headers else "older"
+        return "another" if MARK in answer.headers else "first"
 
     def _call(self, method: str, **sent: Any) -> requests.Response:
         url = f"{self.outputs['ApiGatewayInvokeURL']}/payment"
@@ -408,7 +406,7 @@ def _named(stack: str, kind: str) -> dict[str, str]:
 def _run(project: Path, *command: str, **variables: str) -> str:
     """Run a command of the project; return what it prints."""
     path = f"{project}/.venv/bin{os.pathsep}{os.environ['PATH']}"
-    variables |= {"PATH": path, "SAM_CLI_TELEMETRY": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    variables |= {"PATH": path, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.2"}
     done = subprocess.run(
         command, cwd=project, env={**os.environ, **variables}, check=False,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
