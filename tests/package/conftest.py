@@ -53,6 +53,16 @@ def python() -> str:
     return found or pytest.skip(f"no {runtime} on this machine")
 
 
+def calls_gateways(function: str) -> bool:
+    code = "".join(file.read_text() for file in (ROOT / FUNCTIONS[function]).glob("*.py"))
+    return "shared.wiring" in code or "shared.webhooks" in code
+
+
+def largest(function: str) -> int:
+    """Return how many bytes its package may have."""
+    return 16_000_000 if calls_gateways(function) else 8_000_000
+
+
 def sam_build(directory: Path, architecture: str) -> str:
     command = [BIN / "sam", "build", "--build-dir", directory]
     command += ["--parameter-overrides", f"Architecture={architecture}"]

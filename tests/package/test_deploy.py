@@ -14,7 +14,7 @@ from local.loopback import listen, serving
 from local.template import Template
 from tests.conftest import ROOT
 from tests.moto import moto
-from tests.package.conftest import BIN, FUNCTIONS
+from tests.package.conftest import BIN, FUNCTIONS, largest
 
 BUCKET = "uploads"
 ENVIRONMENT = {
@@ -66,11 +66,13 @@ def package(builds: dict[str, Path], s3: Any, name: str) -> Path:
 
 def test_the_packaged_template_is_uploaded_whole_and_valid(packaged: Path, s3: Any) -> None:
     template = yaml_parse(packaged.read_text())
-    uris = {template["Resources"][function]["Properties"]["CodeUri"] for function in FUNCTIONS}
-    assert len(uris) == len(FUNCTIONS)
-    for uri in uris:
+    resources = template["Resources"]
+    uris = {function: resources[function]["Properties"]["CodeUri"] for function in FUNCTIONS}
+    assert len(set(uris.values())) == len(FUNCTIONS)
+    for function, uri in uris.items():
         assert uri.startswith(f"s3://{BUCKET}/")
-        assert s3.head_object(Bucket=BUCKET, Key=uri.rpartition("/")[2])["ContentLength"] > 100_000
+        uploaded = s3.head_object(Bucket=BUCKET, Key=uri.rpartition("/")[2])
+        assert 100_000 < uploaded["ContentLength"] <= largest(function)
     assert template["Transform"] == ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
     assert " &id" not in packaged.read_text()  # CloudFormation knows no YAML alias
     assert Template(packaged, {"Environment": "prod"}).translated["Resources"]

@@ -16,7 +16,7 @@ import pytest
 
 from tests.bus import scripted_bus
 from tests.conftest import ROOT
-from tests.package.conftest import FUNCTIONS, MACHINES, sam_build
+from tests.package.conftest import FUNCTIONS, MACHINES, calls_gateways, largest, sam_build
 
 ELF_MACHINES = {"x86_64": 62, "arm64": 183}  # e_machine: EM_X86_64, EM_AARCH64
 
@@ -62,11 +62,6 @@ def takes_a_body(function: str) -> bool:
     return (ROOT / FUNCTIONS[function] / "request.py").is_file()
 
 
-def calls_gateways(function: str) -> bool:
-    code = "".join(file.read_text() for file in (ROOT / FUNCTIONS[function]).glob("*.py"))
-    return "shared.wiring" in code or "shared.webhooks" in code
-
-
 def test_it_says_what_it_holds(package: Path, function: str) -> None:
     held = {path.parent.name.partition("-")[0] for path in package.glob("*.dist-info/METADATA")}
 
@@ -93,10 +88,11 @@ def test_its_native_modules_are_for_the_processor_asked_for(
         assert f"cpython-313-{MACHINES[architecture]}" in path.name
 
 
+@pytest.mark.parametrize("architecture", ["arm64"], scope="session")  # test_deploy zips the other
 def test_it_is_small(package: Path, function: str, tmp_path: Path) -> None:
     zipped = Path(shutil.make_archive(str(tmp_path / "package"), "zip", package))
 
-    assert zipped.stat().st_size <= (16_000_000 if calls_gateways(function) else 8_000_000)
+    assert zipped.stat().st_size <= largest(function)
 
 
 def test_it_trusts_amazons_certificate_authorities_and_no_other(package: Path) -> None:
