@@ -47,6 +47,7 @@ def emulator(port: int, folder: Path) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
+            process.wait()  # until all is written: after a Ctrl-C, Popen waits for a moment alone
 
 
 def _answers(port: int) -> bool:

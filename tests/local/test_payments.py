@@ -8,6 +8,7 @@ import subprocess
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT, SIGKILL
 from typing import Any
@@ -18,7 +19,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from moto.server import ThreadedMotoServer
 
-from local import loopback
+from local import aws, loopback
 from local.gateway import Gateway
 from local.stack import api
 from local.template import Template
@@ -367,6 +368,25 @@ def test_what_was_made_is_there_after_a_restart(tmp_path: Path, signal: int) -> 
         assert pay.status == 303
         read = f"/payment?paymentId={at_stripe['paymentId']}"
         wait_for(lambda: stack.call("GET", read, token).json["status"] == "CAPTURED")
+
+
+def test_ctrl_c_ends_when_all_is_written(tmp_path: Path) -> None:
+    numbers = {"L": [{"N": "1"}] * 40_000}  # which take a while to write
+    with loopback.listen(0) as free:
+        port = free.getsockname()[1]
+    with suppress(KeyboardInterrupt), aws.emulator(port, tmp_path) as url:
+        dynamodb = aws.client("dynamodb", url)
+        key = {"AttributeName": "key"}
+        dynamodb.create_table(
+            TableName="numbers",
+            KeySchema=[{**key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{**key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        dynamodb.put_item(TableName="numbers", Item={"key": {"S": "the last"}, "numbers": numbers})
+        raise KeyboardInterrupt
+
+    assert "the last" in (tmp_path / "dynamodb.json").read_text()
 
 
 @pytest.mark.slow
