@@ -1,8 +1,8 @@
 """Lambda: each function in processes of its own, one event at a time in each.
 
-As in Lambda, an idle process is used again and a concurrent call gets another one. Unlike there, a
-process whose code was edited is replaced before the next call, and a function with a schedule runs
-every few seconds, whatever its schedule says.
+As in Lambda, the first call starts a process, an idle one is used again, and a concurrent call
+gets another one. Unlike there, a process whose code was edited is replaced before the next call,
+and a function with a schedule runs every few seconds, whatever its schedule says.
 """
 
 import json
@@ -21,7 +21,6 @@ from threading import BoundedSemaphore, Event, Thread, Timer
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
-from local import LocalError
 from local.aws import ACCESS_KEY
 from local.refusal import RefusedError
 from local.stack import Function
@@ -59,18 +58,7 @@ class Functions:
         self._stopped = Event()
 
     def start(self) -> None:
-        """Start a process of each function, all at once, and the schedules.
-
-        Raises:
-            LocalError: a handler does not import: where and why, in one line.
-        """
-        try:
-            started = [(pool, pool.spawn()) for pool in self._pools.values()]
-            for pool, process in started:
-                process.wait_until_ready()
-                pool.release(process)
-        except RefusedError as error:
-            raise LocalError(str(error)) from None
+        """Start the schedules."""
         Thread(target=self._keep_running_schedules, daemon=True).start()
 
     def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
@@ -115,14 +103,6 @@ class _Pool:
         self._log = TemporaryFile("w+") if is_quiet else None  # noqa: SIM115
         self._last_run = ""
 
-    def spawn(self) -> "_Process":
-        process = _Process(self._function, self._environment, self._log)
-        self._all.add(process)
-        return process
-
-    def release(self, process: "_Process") -> None:
-        self._idle.append(process)
-
     def invoke(self, event: Any, limit: int) -> Any:
         """Return the answer to an event; `limit` is how many seconds the caller waits for it."""
         with self._places:
@@ -130,7 +110,7 @@ class _Pool:
             try:
                 return process.call(event, limit)
             finally:
-                self.release(process)
+                self._idle.append(process)
 
     def _take(self) -> "_Process":
         while self._idle:
@@ -138,7 +118,8 @@ class _Pool:
             if process.is_usable():
                 return process
             process.end()
-        process = self.spawn()
+        process = _Process(self._function, self._environment, self._log)
+        self._all.add(process)
         process.wait_until_ready()
         return process
 

@@ -25,7 +25,7 @@ def serve(
     What is made stays in the folder, by default one of the port; or at `dynamodb_url` the payments.
 
     Raises:
-        LocalError: a port is taken, the template or a handler is broken, or no store answers.
+        LocalError: a port is taken, the template is broken, or no store answers.
     """
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from joserfc import jws
 
-from local import LocalError, aws, sam
+from local import aws, sam
 from local.__main__ import main
 from local.functions import Functions
+from local.refusal import RefusedError
 from local.stack import Function
 from tests.conftest import ROOT
-from tests.local.conftest import FUNCTIONS, Stack, write_project
+from tests.local.conftest import Stack
 
 
 def _token(stack: Stack, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
@@ -229,18 +230,10 @@ def test_a_store_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     assert error.count("\n") == 1
 
 
-def test_a_handler_that_does_not_import_is_one_line(tmp_path: Path) -> None:
-    write_project(tmp_path, {"broken": "import nowhere", "mended": FUNCTIONS["mended"]})
-
-    assert _run("serve", "--port", "0", "--template", str(tmp_path / "template.yaml")) == (
-        1,
-        "Broken: broken.py:1: ModuleNotFoundError: No module named 'nowhere'\n",
-    )
-
-
 @pytest.mark.parametrize(
     ("source", "line"),
     [
+        ("import nowhere", "Broken: broken.py:1: ModuleNotFoundError: No module named 'nowhere'"),
         ("\n\ndef handler(:", "Broken: broken.py:3: SyntaxError: invalid syntax"),
         (
             "x = 1",
@@ -256,7 +249,7 @@ def test_why_a_handler_does_not_import_is_told_by_file_and_line(
     (tmp_path / "broken.py").write_text(source)
     function = Function("Broken", "broken.handler", tmp_path, {}, timeout=1, memory=128)
 
-    with pytest.raises(LocalError) as raised:
-        Functions([function], {}).start()
+    with pytest.raises(RefusedError) as raised:
+        Functions([function], {}).invoke("Broken", {})
 
     assert str(raised.value) == line
