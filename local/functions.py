@@ -17,7 +17,7 @@ from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 from tempfile import TemporaryFile
-from threading import BoundedSemaphore, Event, Thread, Timer
+from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -102,6 +102,7 @@ class _Pool:
         is_quiet = function.schedule is not None or function.stream is not None
         self._log = TemporaryFile("w+") if is_quiet else None  # noqa: SIM115
         self._last_run = ""
+        self._run = Lock()
 
     def invoke(self, event: Any, limit: int) -> Any:
         """Return the answer to an event; `limit` is how many seconds the caller waits for it."""
@@ -130,24 +131,28 @@ class _Pool:
     def run(self, event: Any) -> Run:
         assert self._log  # noqa: S101 - nobody waits for the function
         answer, failure = None, ""
-        try:
-            answer = self.invoke(event, self._function.timeout)
-        except RefusedError as error:
-            failure = f"{error}\n"
-        self._log.seek(0)  # the function's processes share this place in the file
-        written = self._log.read() + failure
-        self._log.seek(0)
-        self._log.truncate()
+        with self._run:
+            if self._log.closed:
+                return Run(is_done=False, answer=None, news="")
+            try:
+                answer = self.invoke(event, self._function.timeout)
+            except RefusedError as error:
+                failure = f"{error}\n"
+            self._log.seek(0)  # the function's processes share this place in the file
+            written = self._log.read() + failure
+            self._log.seek(0)
+            self._log.truncate()
         last, self._last_run = self._last_run, _VOLATILE.sub("", written)
         return Run(not failure, answer, written if self._last_run != last else "")
 
     def stop(self) -> None:
         for process in list(self._all):
             process.kill()
-        while self._idle:
-            self._idle.pop().end()
-        if self._log:
-            self._log.close()
+        with self._run:  # which ends with its process
+            while self._idle:
+                self._idle.pop().end()
+            if self._log:
+                self._log.close()
 
 
 class _Process(subprocess.Popen[str]):

@@ -11,7 +11,7 @@ import pytest
 
 from local.functions import Functions
 from local.stack import Function
-from tests.local.conftest import FUNCTIONS, Stack
+from tests.local.conftest import FUNCTIONS, Stack, wait_for
 
 Machinery = tuple[Stack, Path]
 
@@ -162,6 +162,20 @@ def _wait_for(text: str, stack: Stack) -> None:
 
 def test_a_function_with_a_schedule_runs_by_itself_with_its_input(stack: Stack) -> None:
     _wait_for("run {'by': 'rule'}\n", stack)
+
+
+def test_the_end_ends_a_schedules_run(tmp_path: Path) -> None:
+    source = "import pathlib, time\ndef handler(*_): pathlib.Path('begun').touch(); time.sleep(50)"
+    (tmp_path / "due.py").write_text(source)
+    function = Function("Due", "due.handler", tmp_path, {}, timeout=60, memory=128, schedule={})
+    functions = Functions([function], {})
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(functions.run_schedules)
+        wait_for((tmp_path / "begun").exists)
+        functions.stop()
+
+        assert "Due: exited with status -9" in run.result()
+        assert functions.run_schedules() == ""
 
 
 def test_a_schedules_output_is_shown_when_it_is_news(tmp_path: Path) -> None:
