@@ -388,6 +388,7 @@ def test_how_a_payment_is_to_be_made_is_checked(
     refused = alice.create({**REQUEST, **fields})
 
     assert refused.status == 400
+    assert refused.errors.keys() == {field}
     assert refused.errors[field].startswith(message)
 
 
