@@ -81,6 +81,7 @@ def test_a_fingerprint_of_the_first_release_is_of_the_same_request_still() -> No
         return new_payment("alice", "k", amount_minor=100, currency="USD", **fields).fingerprint
 
     assert made() == made(gateway="manual", capture="automatic")
+    assert made() == "429ad59068073bbc8657401e051eeba769264c17"
     assert made() == fingerprint(100, "USD", None, [])
     assert len({made(), made(gateway="stripe"), made(capture="manual")}) == 3
     assert made(return_url="https://shop.example/") != made()
