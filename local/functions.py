@@ -102,7 +102,7 @@ class _Pool:
         is_quiet = function.schedule is not None or function.stream is not None
         self._log = TemporaryFile("w+") if is_quiet else None  # noqa: SIM115
         self._last_run = ""
-        self._run = Lock()
+        self._running = Lock()
 
     def invoke(self, event: Any, limit: int) -> Any:
         """Return the answer to an event; `limit` is how many seconds the caller waits for it."""
@@ -131,7 +131,7 @@ class _Pool:
     def run(self, event: Any) -> Run:
         assert self._log  # noqa: S101 - nobody waits for the function
         answer, failure = None, ""
-        with self._run:
+        with self._running:
             if self._log.closed:
                 return Run(is_done=False, answer=None, news="")
             try:
@@ -148,7 +148,7 @@ class _Pool:
     def stop(self) -> None:
         for process in list(self._all):
             process.kill()
-        with self._run:  # which ends with its process
+        with self._running:  # a run ends when its process does
             while self._idle:
                 self._idle.pop().end()
             if self._log:
