@@ -47,7 +47,7 @@ def emulator(port: int, folder: Path) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait()  # until all is written: after a Ctrl-C, Popen waits for a moment alone
+            process.wait()  # after Ctrl-C, Popen gives up before all is written
 
 
 def _answers(port: int) -> bool:

@@ -11,7 +11,7 @@ from local import template
 from local.template import Template
 from tests.conftest import ROOT
 
-# Of what the tests do to the template, its YAML takes the most time.
+# Parsing the YAML takes most of the time that a translation takes.
 parsed = cache(template.yaml_parse)
 template.yaml_parse = lambda text: deepcopy(parsed(text))
 
